@@ -1,0 +1,82 @@
+"""Bring a pandas dataset of X (Twitter) posts or users into compliance.
+
+Importing this package registers ``df.compliance`` and ``series.compliance``; everything else is loaded when it is
+first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import accessor
+from .errors import (
+    AuthError,
+    ComplianceError,
+    ComplianceWarning,
+    InputError,
+    JobError,
+    LedgerError,
+    RateLimited,
+    Refused,
+    RemoteError,
+    Unavailable,
+    UnexpectedResponse,
+    WaitTimeout,
+)
+
+if TYPE_CHECKING:
+    from .client import Client, open_run, runs
+    from .frames import check, join, submit
+    from .local_service import Sandbox
+    from .run import Run
+
+_LATER = {
+    "check": "frames",
+    "submit": "frames",
+    "join": "frames",
+    "Client": "client",
+    "Run": "run",
+    "runs": "client",
+    "open_run": "client",
+    "Sandbox": "local_service",
+}
+
+__all__ = [
+    "check",
+    "submit",
+    "join",
+    "Client",
+    "Run",
+    "runs",
+    "open_run",
+    "Sandbox",
+    "ComplianceError",
+    "InputError",
+    "RemoteError",
+    "AuthError",
+    "RateLimited",
+    "Unavailable",
+    "Refused",
+    "UnexpectedResponse",
+    "JobError",
+    "WaitTimeout",
+    "LedgerError",
+    "ComplianceWarning",
+]
+
+accessor.register()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("xcompliance-pd")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

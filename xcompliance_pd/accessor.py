@@ -1,0 +1,225 @@
+"""``df.compliance`` and ``series.compliance``: names, signatures, one delegation each.
+
+No state: pandas 3 builds the accessor anew at every access, and Tab completion builds it too, so ``__init__`` only
+keeps the reference. What a method needs is imported when it is called, which keeps ``import xcompliance_pd`` light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .client import Client
+    from .run import Run
+
+
+class _Accessor:
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+
+class FrameAccessor(_Accessor):
+    """Compliance of the posts or users in a DataFrame.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+    >>> lines = ['{"id":"1212092628029698048","action":"delete","reason":"suspended"}']
+    >>> with xc.Sandbox(findings=lines) as box:
+    ...     checked = posts.compliance.check("id", client=box.client)
+    >>> checked.compliance.flagged()["compliance_reason"].tolist()
+    ['suspended']
+    >>> len(checked.compliance.compliant())
+    1
+    >>> checked.compliance.summary().query("rows > 0")[["status", "reason", "rows"]].values.tolist()
+    [['compliant', nan, 1], ['action_required', 'suspended', 1]]
+    """
+
+    def check(
+        self,
+        column: Hashable,
+        *,
+        type: str | None = None,
+        client: Client | None = None,
+        label: str | None = None,
+        on_invalid: str = "mark",
+        overwrite: bool = False,
+        prefix: str = "compliance_",
+        timeout: float | None = None,
+        fresh: bool = False,
+    ) -> pd.DataFrame:
+        """Check a column of IDs and return a new frame with the verdicts; see :func:`xcompliance_pd.check`."""
+        from . import frames
+
+        return frames.check(
+            self._data,
+            column,
+            type=type,
+            client=client,
+            label=label,
+            on_invalid=on_invalid,
+            overwrite=overwrite,
+            prefix=prefix,
+            timeout=timeout,
+            fresh=fresh,
+        )
+
+    def submit(
+        self,
+        column: Hashable,
+        *,
+        type: str | None = None,
+        client: Client | None = None,
+        label: str | None = None,
+        on_invalid: str = "mark",
+        fresh: bool = False,
+    ) -> Run:
+        """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
+        from . import frames
+
+        return frames.submit(
+            self._data, column, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh
+        )
+
+    def join(
+        self,
+        column: Hashable,
+        run: Run,
+        *,
+        overwrite: bool = False,
+        prefix: str = "compliance_",
+        timeout: float | None = None,
+        partial: bool = False,
+    ) -> pd.DataFrame:
+        """Put a run's verdicts on the rows; see :func:`xcompliance_pd.join`."""
+        from . import frames
+
+        return frames.join(
+            self._data, column, run, overwrite=overwrite, prefix=prefix, timeout=timeout, partial=partial
+        )
+
+    def problems(self, column: Hashable) -> pd.DataFrame:
+        """List the rows whose value is no ID, with what is wrong; no request is made."""
+        from . import frames
+
+        return frames.problems(self._data, column)
+
+    def summary(self, *, prefix: str = "compliance_") -> pd.DataFrame:
+        """Count a checked frame's rows by status, action and reason; see :func:`xcompliance_pd.summary.summary`."""
+        from . import summary
+
+        return summary.summary(self._data, prefix)
+
+    def flagged(self, *, prefix: str = "compliance_") -> pd.DataFrame:
+        """Return the rows that need action."""
+        from . import frames
+
+        return frames.rows(self._data, "action_required", prefix)
+
+    def compliant(self, *, prefix: str = "compliance_") -> pd.DataFrame:
+        """Return the rows that were proved compliant; unchecked and invalid rows are not among them."""
+        from . import frames
+
+        return frames.rows(self._data, "compliant", prefix)
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of a checked frame: ``plot.reasons()``, ``plot.status()``."""
+        return Plots(self._data)
+
+
+class SeriesAccessor(_Accessor):
+    """Compliance of a Series of IDs; `check` and `join` return a frame of verdict columns on the same index.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     pd.Series(["1212092628029698048"], name="id").compliance.check(client=box.client).columns[:2].tolist()
+    ['compliance_status', 'compliance_action']
+    """
+
+    def check(
+        self,
+        *,
+        type: str | None = None,
+        client: Client | None = None,
+        label: str | None = None,
+        on_invalid: str = "mark",
+        prefix: str = "compliance_",
+        timeout: float | None = None,
+        fresh: bool = False,
+    ) -> pd.DataFrame:
+        """Check the IDs and return the verdict columns; see :func:`xcompliance_pd.check`."""
+        from . import frames
+
+        return frames.check(
+            self._data,
+            type=type,
+            client=client,
+            label=label,
+            on_invalid=on_invalid,
+            prefix=prefix,
+            timeout=timeout,
+            fresh=fresh,
+        )
+
+    def submit(
+        self,
+        *,
+        type: str | None = None,
+        client: Client | None = None,
+        label: str | None = None,
+        on_invalid: str = "mark",
+        fresh: bool = False,
+    ) -> Run:
+        """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
+        from . import frames
+
+        return frames.submit(self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
+
+    def join(
+        self, run: Run, *, prefix: str = "compliance_", timeout: float | None = None, partial: bool = False
+    ) -> pd.DataFrame:
+        """Return a run's verdicts for these IDs; see :func:`xcompliance_pd.join`."""
+        from . import frames
+
+        return frames.join(self._data, None, run, prefix=prefix, timeout=timeout, partial=partial)
+
+    def problems(self) -> pd.DataFrame:
+        """List the values that are no IDs, with what is wrong; no request is made."""
+        from . import frames
+
+        return frames.problems(self._data)
+
+
+class Plots(_Accessor):
+    """Charts of a checked frame. Each takes ``ax=None`` and returns the matplotlib Axes."""
+
+    def reasons(self, ax: Axes | None = None, *, prefix: str = "compliance_", **kwargs: Any) -> Axes:
+        """Draw the rows that need action, by reason; see :func:`xcompliance_pd.charts.reasons`."""
+        from . import charts
+
+        return charts.reasons(self._data, ax, prefix=prefix, **kwargs)
+
+    def status(self, ax: Axes | None = None, *, prefix: str = "compliance_", **kwargs: Any) -> Axes:
+        """Draw all rows, by status; see :func:`xcompliance_pd.charts.status`."""
+        from . import charts
+
+        return charts.status(self._data, ax, prefix=prefix, **kwargs)
+
+
+def register() -> None:
+    """Register both accessors with pandas, once."""
+    for register_accessor, holder, accessor in (
+        (pd.api.extensions.register_dataframe_accessor, pd.DataFrame, FrameAccessor),
+        (pd.api.extensions.register_series_accessor, pd.Series, SeriesAccessor),
+    ):
+        if getattr(holder, "compliance", None) is not accessor:
+            register_accessor("compliance")(accessor)

@@ -1,0 +1,376 @@
+"""The verbs on pandas objects: check, submit, join. The accessor and the command line only delegate to them."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import warnings
+from collections.abc import Hashable
+from dataclasses import replace
+
+import pandas as pd
+
+from . import ids as id_rules
+from . import protocol, verdicts
+from .client import Client
+from .errors import ComplianceWarning, InputError
+from .ids import PROBLEMS, IdColumn
+from .lifecycle import Snapshot
+from .protocol import JobType
+from .run import Run
+from .verdicts import STATUSES, VERDICT_COLUMNS
+from .widgets.live import Display
+
+PREFIX = "compliance_"
+SHOWN = 3  # invalid rows that a message names
+
+
+def check(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None = None,
+    *,
+    type: str | None = None,
+    client: Client | None = None,
+    label: str | None = None,
+    on_invalid: str = "mark",
+    overwrite: bool = False,
+    prefix: str = PREFIX,
+    timeout: float | None = None,
+    fresh: bool = False,
+) -> pd.DataFrame:
+    """Send a column of IDs through X's batch compliance API, wait, and put the verdicts on the rows.
+
+    Parameters
+    ----------
+    data : DataFrame or Series
+        It is never changed.
+    column : label
+        The DataFrame's column of IDs; left out for a Series.
+    type : {"tweets", "users", "posts"}, optional
+        What the IDs are; "posts" means tweets. Without it they are taken for posts, unless the column's name
+        or values look like users: then it must be given, because X reports nothing about IDs of the wrong type.
+    client : Client, optional
+        Otherwise ``Client()``.
+    label : str, optional
+        A name for the run, for people.
+    on_invalid : {"mark", "raise"}
+        What to do about rows that hold something but no ID. "mark" warns once and gives them the status
+        ``invalid``; "raise" refuses. Missing values are ``unchecked`` either way.
+    overwrite : bool
+        Replace verdict columns that exist already.
+    prefix : str
+        Begins the names of the added columns.
+    timeout : float, optional
+        Seconds to wait. The job goes on after a time-out, and calling again continues it.
+    fresh : bool
+        Start anew even if there is an unfinished run of the same IDs.
+
+    Returns
+    -------
+    DataFrame
+        For a DataFrame, its columns and the verdict columns; for a Series, the verdict columns alone; same index,
+        same order. `status` (category: compliant, action_required, unchecked, invalid), `action` and `reason`
+        (categories), `created_at`, `redacted_at` and `checked_at` (UTC datetimes), `run` (category).
+
+    Raises
+    ------
+    InputError
+        The column, type or prefix cannot be used, or floats have lost digits. Nothing was sent.
+    AuthError, Refused, Unavailable, UnexpectedResponse
+        The service said something that waiting does not cure.
+    JobError
+        A batch failed; ``error.run`` can be joined with ``partial=True``.
+    WaitTimeout
+        `timeout` or the request budget is used up; the remote job goes on.
+
+    Notes
+    -----
+    "If there is no corresponding JSON object for an ID you uploaded, you can assume that ID is in compliance"
+    (https://docs.x.com/x-api/compliance/batch-compliance/quickstart). So a row is ``compliant`` only if its ID was
+    in an upload that was confirmed and in a result that was proved whole; everything else is ``unchecked``.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049", None]})
+    >>> lines = ['{"id":"1212092628029698048","action":"delete","reason":"suspended"}']
+    >>> with xc.Sandbox(findings=lines) as box:
+    ...     checked = xc.check(posts, "id", client=box.client)
+    >>> checked["compliance_status"].tolist()
+    ['action_required', 'compliant', 'unchecked']
+    """
+    display = Display.choose()
+    run = _begin(data, column, type, client, label, on_invalid, overwrite, prefix, fresh)
+    if run is None:
+        return _attach(data, verdicts.join(_parse(data, column), []), prefix)
+    _wait(run, timeout, display)
+    return _joined(data, column, run, prefix, display)
+
+
+def submit(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None = None,
+    *,
+    type: str | None = None,
+    client: Client | None = None,
+    label: str | None = None,
+    on_invalid: str = "mark",
+    fresh: bool = False,
+) -> Run:
+    """Start a check in the background and return its `Run` at once; `join` puts its verdicts on the rows.
+
+    Parameters and errors are those of :func:`check`. A column without any ID is an InputError here.
+
+    Returns
+    -------
+    Run
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     run = xc.submit(posts, "id", client=box.client)
+    ...     xc.join(posts, "id", run)["compliance_status"].tolist()
+    ['compliant']
+    """
+    run = _begin(data, column, type, client, label, on_invalid, True, PREFIX, fresh)
+    if run is None:
+        raise InputError("There is no ID in this column, so there is nothing to submit. Check the column's name.")
+    return run.start()
+
+
+def join(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None,
+    run: Run,
+    *,
+    overwrite: bool = False,
+    prefix: str = PREFIX,
+    timeout: float | None = None,
+    partial: bool = False,
+) -> pd.DataFrame:
+    """Put a run's verdicts on the rows; a run that has not ended is waited for, or carried on.
+
+    Parameters
+    ----------
+    data, column, overwrite, prefix, timeout
+        As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``.
+    run : Run
+        From `submit` or ``xc.open_run``.
+    partial : bool
+        Take what there is: do not wait, and leave the rows of unfinished or failed batches ``unchecked``.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`check` returns it.
+    """
+    if not isinstance(run, Run):
+        raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
+    _refuse_existing(data, prefix, overwrite)
+    display = Display.choose()
+    if not partial:
+        _wait(run, timeout, display)
+    return _joined(data, column, run, prefix, display)
+
+
+def finish(run: Run) -> None:
+    """Carry a run on to its end, with progress."""
+    display = Display.choose()
+    _wait(run, None, display)
+    display.close(run.snapshot())
+
+
+# --------------------------------------------------------------------------- steps
+
+
+def _begin(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None,
+    type: str | None,
+    client: Client | None,
+    label: str | None,
+    on_invalid: str,
+    overwrite: bool,
+    prefix: str,
+    fresh: bool,
+) -> Run | None:
+    """Settle everything that can go wrong before anything is sent; None when there is no ID at all."""
+    if on_invalid not in ("mark", "raise"):
+        raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
+    given = None if type is None else protocol.job_type(type)
+    series = select(data, column)
+    _refuse_existing(data, prefix, overwrite)
+    ids = id_rules.parse(series, _name(series, column))
+    client = client or Client()
+    kind = given or _posts_surely(ids, _name(series, column), client.clock.now())
+    _report_invalid(ids, series, _name(series, column), on_invalid)
+    if not ids.valid.any():
+        warnings.warn(
+            f"Column {_name(series, column)!r} holds no ID, so nothing was sent and no row was checked.",
+            ComplianceWarning,
+            stacklevel=3,
+        )
+        return None
+    run, continued = client.start(ids.unique(), kind, label=label, fresh=fresh)
+    if continued:
+        warnings.warn(
+            f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).",
+            ComplianceWarning,
+            stacklevel=3,
+        )
+    return run
+
+
+def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series:
+    """Return the column of IDs; InputError names the columns there are."""
+    if isinstance(data, pd.Series):
+        if column is not None:
+            raise InputError("A Series is its own column: leave the column name out.")
+        return data
+    if not isinstance(data, pd.DataFrame):
+        raise InputError(f"check needs a pandas DataFrame or Series, not {data.__class__.__name__}. Wrap it in one.")
+    if column is None:
+        raise InputError(f"Name the column that holds the IDs, for example check({_example(data)!r}).")
+    if not isinstance(column, Hashable) or column not in data.columns:
+        close = difflib.get_close_matches(str(column), map(str, data.columns), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Name the column that holds the IDs."
+        there = ", ".join(repr(name) for name in list(data.columns)[:20])
+        raise InputError(f"There is no column {column!r}; the columns are {there}. {hint}")
+    series = data[column]
+    if not isinstance(series, pd.Series):
+        raise InputError(f"There are several columns named {column!r}. Rename them so that one name means one column.")
+    return series
+
+
+def _example(data: pd.DataFrame) -> object:
+    return next((name for name in data.columns if "id" in str(name).lower()), "id")
+
+
+def _name(series: pd.Series, column: Hashable | None) -> Hashable:
+    return series.name if column is None else column
+
+
+def _posts_surely(ids: IdColumn, name: Hashable, now: float) -> JobType:
+    """Return the default type; user IDs sent as posts would come back unlisted, hence "compliant"."""
+    if id_rules.names_users(name):
+        raise InputError(
+            f"Column {name!r} looks like user IDs, and X reports nothing about IDs of the wrong type. "
+            "Say type='users', or type='tweets' if these are post IDs."
+        )
+    share = id_rules.implausible_posts(ids.values[ids.valid], now) if ids.valid.any() else 0.0
+    if share > 0.5:
+        raise InputError(
+            f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
+            "the future), and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if "
+            "these really are post IDs."
+        )
+    return JobType.TWEETS
+
+
+def _report_invalid(ids: IdColumn, series: pd.Series, name: Hashable, on_invalid: str) -> None:
+    count = int(ids.invalid.sum())
+    if not count:
+        return
+    table = id_rules.describe(ids, series).head(SHOWN)
+    rows = "; ".join(f"row {label!r}: {value} ({problem})" for label, value, problem in _named(table))
+    advice = " ".join(dict.fromkeys(PROBLEMS[int(code)].advice for code in ids.problem[ids.invalid][:SHOWN]))
+    more = "; ..." if count > SHOWN else ""
+    text = f"{count} of {len(series)} rows in column {name!r} hold no ID: {rows}{more}. {advice}"
+    if on_invalid == "raise":
+        raise InputError(f"{text} Nothing was sent.")
+    warnings.warn(
+        f"{text} They are marked invalid and not sent; df.compliance.problems({name!r}) lists them all.",
+        ComplianceWarning,
+        stacklevel=4,
+    )
+
+
+def _named(table: pd.DataFrame) -> list[tuple[object, str, str]]:
+    return list(zip(table.index, table["value"], table["problem"], strict=True))
+
+
+def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
+    series = select(data, column)
+    return id_rules.parse(series, _name(series, column))
+
+
+def _wait(run: Run, timeout: float | None, display: Display) -> None:
+    """Wait on the caller's thread, with progress; if it does not end well, the last thing shown says so."""
+    try:
+        run.wait(timeout, watch=display)
+        run.raise_if_dead()
+    except BaseException as error:
+        display.close(run.snapshot())
+        if isinstance(error, KeyboardInterrupt):
+            print(
+                f"Stopped waiting. The job goes on; run the same call again, or xc.open_run({run.id!r}), to continue.",
+                file=sys.stderr,
+            )
+        raise
+
+
+def _joined(
+    data: pd.DataFrame | pd.Series, column: Hashable | None, run: Run, prefix: str, display: Display
+) -> pd.DataFrame:
+    snapshot = run.snapshot()
+    _warn_unproved(snapshot)
+    table = verdicts.join(_parse(data, column), run.covered())
+    display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
+    return _attach(data, table, prefix)
+
+
+def _warn_unproved(snapshot: Snapshot) -> None:
+    if snapshot.unproved:
+        warnings.warn(
+            f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.",
+            ComplianceWarning,
+            stacklevel=4,
+        )
+
+
+def _refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:
+    if overwrite or isinstance(data, pd.Series):
+        return
+    taken = [prefix + name for name in VERDICT_COLUMNS if prefix + name in data.columns]
+    if taken:
+        raise InputError(
+            f"The columns {', '.join(taken)} exist already. Use overwrite=True to replace them, or another prefix=. "
+            "Nothing was sent."
+        )
+
+
+def _attach(data: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Add the verdict columns. Arrays, not Series, so that no index is aligned and duplicates are no matter."""
+    columns = {prefix + name: table[name].array for name in VERDICT_COLUMNS}
+    if isinstance(data, pd.Series):
+        return pd.DataFrame(columns, index=data.index)
+    return data.assign(**columns)
+
+
+# --------------------------------------------------------------------------- reading a checked frame
+
+
+def problems(data: pd.DataFrame | pd.Series, column: Hashable | None = None) -> pd.DataFrame:
+    """Return the rows that hold something but no ID, with what is wrong; no request is made.
+
+    Returns
+    -------
+    DataFrame
+        One row for each invalid row, under its index label: `row` (position from 0), `value` (text), `problem`,
+        `advice`.
+    """
+    series = select(data, column)
+    return id_rules.describe(_parse(data, column), series)
+
+
+def rows(frame: pd.DataFrame, status: str, prefix: str = PREFIX) -> pd.DataFrame:
+    """Return the rows of a checked frame that have a status."""
+    name = prefix + "status"
+    if name not in frame.columns:
+        raise InputError(f"There is no column {name!r}. Run check first, or pass the prefix= that it was run with.")
+    words = set(frame[name].dropna().astype(str))
+    if unknown := words - set(STATUSES):
+        raise InputError(f"Column {name!r} holds {sorted(unknown)[0]!r}, which is no status. Run check again.")
+    return frame[frame[name].astype(object) == status]

@@ -1,0 +1,301 @@
+"""The disk: one folder per run, written so that a crash at any moment loses nothing.
+
+    HOME/runs/RUN_ID/run.json            what the run is and where each batch stands (replaced atomically)
+                     ids-N.txt           what batch N uploads, one ID a line
+                     results-N.ndjson    its result file as received, once verified
+                     lock                held by the process that drives the run
+
+No token and no URL is ever written here. Folders are 0700, files 0600: lists of IDs are research data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import filelock
+import platformdirs
+
+from .digest import Digest, Grade
+from .errors import LedgerError
+from .lifecycle import RUN_ID, Batch, Phase, RunRecord
+from .protocol import JobType
+
+HOME_VARIABLE = "XCOMPLIANCE_HOME"
+SCHEMA = 1
+
+
+def default_home() -> Path:
+    """Return the ledger's folder: XCOMPLIANCE_HOME, else the user's state folder."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_state_path("xcompliance_pd", appauthor=False)
+
+
+class Incoming:
+    """A result file on its way in."""
+
+    def __init__(self, part: Path, final: Path) -> None:
+        self._part = part
+        self._final = final
+        self._file = _open_new(part)
+        self.write: Callable[[bytes], Any] = self._file.write
+
+    def read(self) -> bytes:
+        """Return what has come so far."""
+        self._file.flush()
+        return self._part.read_bytes()
+
+    def keep(self) -> None:
+        """Give the file its name, for good: only a verified file, or the best that could be had, gets here."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._part.replace(self._final)
+        _sync_folder(self._final.parent)
+
+    def close(self) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+class Ledger:
+    """Runs on disk.
+
+    Parameters
+    ----------
+    home : path, optional
+        The ledger's folder; made on the first write.
+    """
+
+    def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
+        self.home = default_home() if home is None else Path(home).expanduser()
+        self._runs = self.home / "runs"
+
+    # ----------------------------------------------------------------- run records
+
+    def run_ids(self) -> list[str]:
+        """Return the IDs of all runs, oldest first as far as their names tell."""
+        if not self._runs.is_dir():
+            return []
+        with _disk_errors(self._runs):
+            names = [path.name for path in self._runs.iterdir() if RUN_ID.fullmatch(path.name)]
+        return sorted(name for name in names if (self._runs / name / "run.json").exists())
+
+    def create(self, record: RunRecord, batches: Iterable[Iterable[bytes]]) -> RunRecord:
+        """Write a new run: its ID files first, `run.json` last, so that a run that exists is whole.
+
+        Parameters
+        ----------
+        record : RunRecord
+            Without batches.
+        batches : iterable of iterable of bytes
+            The content of each ID file.
+
+        Returns
+        -------
+        RunRecord
+            With a PLANNED batch for each ID file.
+        """
+        folder = self.folder(record.id)
+        whole = hashlib.sha256()
+        planned: list[Batch] = []
+        with _disk_errors(folder):
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._runs.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700)
+            try:
+                for number, blocks in enumerate(batches, 1):
+                    digest, lines = Digest(), 0
+                    with _new_file(self.ids_path(record.id, number)) as file:
+                        for block in blocks:
+                            file.write(block)
+                            digest.update(block)
+                            whole.update(block)
+                            lines += block.count(b"\n")
+                    planned.append(Batch(number, lines, digest.sha256, digest.crc32c.hex(), digest.length))
+                complete = dataclasses.replace(record, batches=tuple(planned), ids_sha256=whole.hexdigest())
+                self.save(complete)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # half a run is no run: nothing was sent yet
+                raise
+        return complete
+
+    def save(self, record: RunRecord) -> None:
+        """Replace a run's record: temporary file, fsync, rename, fsync of the folder."""
+        folder = self.folder(record.id)
+        data = {"schema": SCHEMA, **dataclasses.asdict(record)}
+        with _disk_errors(folder):
+            temporary = folder / f"run.json.{secrets.token_hex(4)}.tmp"
+            try:
+                with _new_file(temporary) as file:
+                    file.write(json.dumps(data, indent=1).encode())
+                temporary.replace(folder / "run.json")
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync_folder(folder)
+
+    def load(self, run_id: str) -> RunRecord:
+        """Read a run's record."""
+        path = self.folder(run_id) / "run.json"
+        try:
+            data = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise LedgerError(_no_such_run(run_id, self.home), run_id=run_id) from None
+        except OSError as error:
+            raise LedgerError(
+                f"{path} cannot be read ({error.strerror}). Check its permissions.", run_id=run_id
+            ) from None
+        except ValueError:
+            raise LedgerError(_damaged(path), run_id=run_id) from None
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise LedgerError(
+                f"{path} was written by a newer version of xcompliance-pd. Upgrade to open this run.", run_id=run_id
+            )
+        try:
+            return _record(data)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise LedgerError(_damaged(path), run_id=run_id) from None
+
+    def forget(self, run_id: str) -> None:
+        """Delete a run's folder. Asks nobody; the caller holds the lock."""
+        folder = self.folder(run_id)
+        with _disk_errors(folder):
+            (folder / "run.json").unlink(missing_ok=True)  # first, so that half a run is no run
+            shutil.rmtree(folder)
+
+    # ----------------------------------------------------------------- files of a batch
+
+    def folder(self, run_id: str) -> Path:
+        if not RUN_ID.fullmatch(run_id):
+            raise LedgerError(f"{run_id[:60]!r} is not a run ID; xc.runs() lists them.")
+        return self._runs / run_id
+
+    def ids_path(self, run_id: str, number: int) -> Path:
+        return self.folder(run_id) / f"ids-{number}.txt"
+
+    def read_ids(self, run_id: str, batch: Batch) -> bytes:
+        """Return a batch's ID file, after checking that it still is what was planned."""
+        return self._checked(self.ids_path(run_id, batch.number), batch.ids_sha256, run_id)
+
+    def read_results(self, run_id: str, batch: Batch) -> bytes:
+        """Return a batch's result file, after checking that it still is what was verified."""
+        return self._checked(self._results_path(run_id, batch.number), batch.results_sha256 or "", run_id)
+
+    def _checked(self, path: Path, sha256: str, run_id: str) -> bytes:
+        with _disk_errors(path):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise LedgerError(
+                    f"{path} is gone, so this run proves nothing any more. Check the IDs again with fresh=True.",
+                    run_id=run_id,
+                ) from None
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise LedgerError(
+                f"{path} was changed after it was written, so this run proves nothing any more. "
+                "Check the IDs again with fresh=True.",
+                run_id=run_id,
+            )
+        return data
+
+    def _results_path(self, run_id: str, number: int) -> Path:
+        return self.folder(run_id) / f"results-{number}.ndjson"
+
+    @contextlib.contextmanager
+    def receiving(self, run_id: str, number: int) -> Iterator[Incoming]:
+        """Give a file for a download: a ``.part`` that goes away unless it is kept."""
+        final = self._results_path(run_id, number)
+        part = final.with_name(f"{final.name}.{secrets.token_hex(4)}.part")
+        with _disk_errors(final):
+            incoming = Incoming(part, final)
+            try:
+                yield incoming
+            finally:
+                incoming.close()
+
+    # ----------------------------------------------------------------- locks
+
+    @contextlib.contextmanager
+    def planning(self) -> Iterator[None]:
+        """Hold the ledger while a run is looked up or made, so that two processes make one run, not two."""
+        with _disk_errors(self.home):
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with filelock.FileLock(self.home / "lock", mode=0o600):
+                yield
+
+    def drive_lock(self, run_id: str) -> filelock.BaseFileLock:
+        """Return the lock that the one process driving a run holds; the system frees it when the process dies."""
+        folder = self.folder(run_id)
+        if not folder.is_dir():
+            raise LedgerError(_no_such_run(run_id, self.home), run_id=run_id)
+        return filelock.FileLock(folder / "lock", mode=0o600, timeout=0)
+
+
+def _record(data: dict[str, Any]) -> RunRecord:
+    data = dict(data)
+    data.pop("schema")
+    data["type"] = JobType(data["type"])
+    data["batches"] = tuple(_batch(dict(batch)) for batch in data["batches"])
+    return RunRecord(**data)
+
+
+def _batch(data: dict[str, Any]) -> Batch:
+    data["phase"] = Phase(data["phase"])
+    data["grade"] = None if data["grade"] is None else Grade(data["grade"])
+    data["past_jobs"] = tuple(data["past_jobs"])
+    return Batch(**data)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600), "w+b")
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    with _open_new(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # pragma: no cover - Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger at {path} cannot be used ({error.strerror or type(error).__name__}). "
+            f"Free some space or check its permissions; {HOME_VARIABLE} names another folder. Nothing was deleted."
+        ) from None
+
+
+def _no_such_run(run_id: str, home: Path) -> str:
+    if run_id.startswith("sandbox-"):
+        return (
+            f"There is no run {run_id} in {home}. It was made by a sandbox, and its runs go when the sandbox goes. "
+            "Start one with xc.Sandbox() and check again."
+        )
+    return f"There is no run {run_id} in {home}. xc.runs() lists the runs; {HOME_VARIABLE} names another ledger."
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is damaged; nothing was deleted. Move its folder away and check the IDs again."

@@ -1,0 +1,623 @@
+"""The life of a run and its batches: every phase, step and transition, and nothing that touches the world.
+
+Theory. A *run* is one check of one set of IDs; it is cut into *batches*; each batch is sent as one *job* of X's.
+`next_step` says what a batch needs now; the runner does just that one thing and hands what came back to one
+of the `on_...` functions here, which return the batch as it stands then. What a batch is, is what its record
+on disk says, so a process may die between any two exchanges and another carries on.
+
+    PLANNED -> CREATING -> OPEN -> SUBMITTED -> READY -> DONE          or DEAD, with its reason
+
+========== ========= ==================================================== =================================
+phase      step      what came back                                       next phase
+========== ========= ==================================================== =================================
+PLANNED    CREATE    (written down before the request is sent)            CREATING
+CREATING   CREATE    a job                                                by its status
+           CREATE    no: surely not sent, 429, a 4xx but 409              PLANNED
+           CREATE    a lost answer, 5xx, 409, no JSON (a job may exist)   CREATING
+           ADOPT     a job in X's list that bears our name                by its status
+           ADOPT     no such job                                          PLANNED, later if a foreign job is active
+OPEN       UPLOAD    200, and the hashes agree where given                SUBMITTED
+           UPLOAD    200, but other hashes: the job got damaged IDs       PLANNED, a new job
+           UPLOAD    anything else                                        OPEN, and LOOK before trying again
+           REPLAN    the upload window has closed                         PLANNED, a new job (3 at most), or DEAD
+any        LOOK      a job                                                by its status (`BY_STATUS`)
+READY      DOWNLOAD  a whole result                                       DONE
+           DOWNLOAD  damaged 5 times, or proof is not to be had           DONE, but unproved
+           DOWNLOAD  the results are gone                                 DEAD
+========== ========= ==================================================== =================================
+
+Creating is the one request that must not be repeated blindly: CREATING is on disk before it, and only a batch
+found in CREATING looks for a job with its name. No URL is ever written down: asking for the job gives fresh ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from .digest import Grade
+from .errors import RateLimited, RemoteError, UnexpectedResponse
+from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit
+
+ATTEMPTS_MAX = 3  # jobs for one batch
+DOWNLOADS_MAX = 5  # downloads of one result
+FAILURES_MAX = 5  # failures in a row while nothing is at stake, or while a sandbox does not answer
+WAIT_MAX = 900.0  # seconds; a rate-limit window (https://docs.x.com/x-api/fundamentals/rate-limits)
+POLL_MAX = 60.0  # seconds between looks at a job, unless the rate limit asks for more
+UPLOAD_MARGIN = 10.0  # seconds before the upload window closes at which a new job is the better choice
+SCARCE = 5  # requests left in the window from which on they are spread over the rest of it
+
+
+class Phase(StrEnum):
+    PLANNED = "planned"
+    CREATING = "creating"
+    OPEN = "open"
+    SUBMITTED = "submitted"
+    READY = "ready"
+    DONE = "done"
+    DEAD = "dead"
+
+
+ENDED: Final = frozenset({Phase.DONE, Phase.DEAD})
+ACTIVE: Final = frozenset({Phase.CREATING, Phase.OPEN, Phase.SUBMITTED})  # hold X's one slot per job type
+
+
+class Step(StrEnum):
+    """What a batch may need, most urgent first: an upload window is short, results wait for days."""
+
+    UPLOAD = "upload"
+    REPLAN = "replan"
+    ADOPT = "adopt"
+    CREATE = "create"
+    LOOK = "look"
+    DOWNLOAD = "download"
+    WAIT = "wait"
+    NONE = "none"
+
+
+_URGENCY: Final = {step: rank for rank, step in enumerate(Step)}
+
+_C, _I, _D, _F, _E = JobStatus.CREATED, JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.EXPIRED
+
+# (our phase, X's status) -> our phase. A status that is not here leaves the phase as it is.
+# https://docs.x.com/x-api/compliance/batch-compliance/quickstart (step 3) names the five statuses.
+BY_STATUS: Final[Mapping[Phase, Mapping[JobStatus, Phase]]] = {
+    Phase.CREATING: {
+        _C: Phase.OPEN,
+        _I: Phase.SUBMITTED,
+        _D: Phase.READY,
+        _F: Phase.DEAD,
+        _E: Phase.PLANNED,
+    },
+    Phase.OPEN: {
+        _C: Phase.OPEN,
+        _I: Phase.SUBMITTED,  # an upload whose answer was lost
+        _D: Phase.READY,
+        _F: Phase.DEAD,
+        _E: Phase.PLANNED,
+    },
+    Phase.SUBMITTED: {
+        _C: Phase.SUBMITTED,  # the service lags behind its own 200
+        _I: Phase.SUBMITTED,
+        _D: Phase.READY,
+        _F: Phase.DEAD,
+        _E: Phase.PLANNED,
+    },
+    Phase.READY: {
+        _C: Phase.READY,
+        _I: Phase.SUBMITTED,
+        _D: Phase.READY,
+        _F: Phase.DEAD,
+        _E: Phase.DEAD,  # results are kept for seven days
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One slice of a run, sent as one job. Times are seconds since the epoch."""
+
+    number: int  # from 1
+    ids: int
+    ids_sha256: str  # of the ID file, hex
+    ids_crc32c: str
+    ids_bytes: int
+    phase: Phase = Phase.PLANNED
+    attempt: int = 1  # which job this is
+    job_id: str | None = None
+    past_jobs: tuple[str, ...] = ()  # jobs that expired before they got the file
+    job_created_at: float | None = None  # server time
+    upload_expires_at: float | None = None  # server time
+    upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
+    checked_at: float | None = None  # server time of the confirmed upload
+    looks: int = 0  # at this job
+    downloads: int = 0
+    look_at: float | None = None  # our clock: not before this
+    failures: int = 0  # retryable ones, in a row
+    failing_since: float | None = None
+    blocked_by: str | None = None  # a foreign active job of this type
+    grade: Grade | None = None
+    proved: bool = False
+    framed_sha256: str | None = None  # of a chunked download that waits for an identical second one
+    results_sha256: str | None = None
+    results_bytes: int | None = None
+    results_coding: str = "identity"
+    lines: int | None = None
+    listed: int | None = None  # distinct IDs of this batch with a record
+    bad_lines: int = 0
+    foreign: int = 0  # records for IDs that were not sent
+    reason: str | None = None  # why it is dead or unproved
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the ledger holds of a run."""
+
+    id: str
+    type: JobType
+    base_url: str
+    created_at: float
+    ids: int
+    ids_sha256: str  # of all ID files one after the other: what makes two runs the same check
+    batches: tuple[Batch, ...]
+    ended_at: float | None = None
+    label: str | None = None
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return all(batch.phase in ENDED for batch in self.batches)
+
+    @property
+    def dead(self) -> tuple[Batch, ...]:
+        return tuple(batch for batch in self.batches if batch.phase is Phase.DEAD)
+
+    @property
+    def requests_spent(self) -> int:
+        return sum(self.requests.values())
+
+    @property
+    def sandbox(self) -> bool:
+        return self.id.startswith("sandbox-")
+
+    def with_batch(self, batch: Batch) -> RunRecord:
+        return replace(self, batches=tuple(batch if b.number == batch.number else b for b in self.batches))
+
+    def count(self, operation: str) -> RunRecord:
+        return replace(self, requests={**self.requests, operation: self.requests.get(operation, 0) + 1})
+
+
+RUN_ID = re.compile(r"(sandbox-)?(tweets|users)-[0-9]{8}-[0-9a-f]{8}")
+
+
+def run_id(type: JobType, day: str, token: str, sandbox: bool) -> str:
+    """Return a run's ID; `day` is YYYYMMDD, `token` 8 random hex digits. It tells type, day and sandbox at a glance."""
+    return f"{'sandbox-' if sandbox else ''}{type}-{day}-{token}"
+
+
+def job_name(run: RunRecord, batch: Batch) -> str:
+    """Return the name by which this batch's job is found again; the same for every try of one attempt."""
+    key = hashlib.sha256(f"{run.id}/{run.ids_sha256}".encode()).hexdigest()[:12]
+    name = f"xcpd-{key}-{batch.number}-{batch.attempt}"
+    label = re.sub(r"[^A-Za-z0-9 ._-]", "_", run.label or "")
+    return f"{name} {label}"[:JOB_NAME_MAX].rstrip()
+
+
+# --------------------------------------------------------------------------- deciding
+
+
+def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job: Job | None) -> Step:
+    """Say what a batch needs now.
+
+    Parameters
+    ----------
+    batch : Batch
+    now, server_now : float
+        Our clock and the server's, seconds since the epoch.
+    slot_free : bool
+        Whether no other batch of the run holds the one slot that X gives to a job type.
+    job : Job or None
+        The job as the last answer showed it, if this process has seen it: only that holds URLs.
+
+    Returns
+    -------
+    Step
+    """
+    if batch.phase in ENDED:
+        return Step.NONE
+    if batch.look_at is not None and batch.look_at > now:
+        return Step.WAIT
+    if batch.phase is Phase.PLANNED:
+        return Step.CREATE if slot_free else Step.WAIT
+    if batch.phase is Phase.CREATING:
+        return Step.ADOPT
+    if batch.phase is Phase.SUBMITTED or job is None:
+        return Step.LOOK
+    if batch.phase is Phase.READY:
+        return Step.DOWNLOAD
+    if job.status != JobStatus.CREATED:
+        return Step.LOOK
+    closes = batch.upload_expires_at
+    closing = closes is not None and server_now > closes - UPLOAD_MARGIN
+    return Step.REPLAN if closing else Step.UPLOAD
+
+
+def choose(
+    run: RunRecord, now: float, server_now: float, jobs: Mapping[str, Job]
+) -> tuple[Batch | None, Step, float | None]:
+    """Return the run's most urgent (batch, step, None); or, with nothing to do now, (None, WAIT, seconds).
+
+    A run that has ended gives (None, NONE, None).
+    """
+    active = {batch.number for batch in run.batches if batch.phase in ACTIVE}
+    steps = [
+        (next_step(batch, now, server_now, not active - {batch.number}, jobs.get(batch.job_id or "")), batch)
+        for batch in run.batches
+    ]
+    step, batch = min(steps, key=lambda pair: _URGENCY[pair[0]])
+    if step is Step.NONE:
+        return None, step, None
+    if step is Step.WAIT:
+        due = [b.look_at for s, b in steps if s is Step.WAIT and b.look_at is not None]
+        return None, step, min(max(min(due, default=now) - now, 0.0), WAIT_MAX)
+    return batch, step, None
+
+
+def delay(first: float, count: int, longest: float = POLL_MAX) -> float:
+    """Return seconds to wait before try number `count` (from 0): `first`, growing by half each time.
+
+    Examples
+    --------
+    >>> [delay(5.0, n) for n in (0, 1, 2, 50)]
+    [5.0, 7.5, 11.25, 60.0]
+    """
+    return min(first * 1.5 ** min(count, 50), longest)
+
+
+def spread(limit: RateLimit | None, server_now: float) -> float:
+    """Return the wait that the rate limit asks for: none while plenty is left, else the rest of the window in parts.
+
+    Examples
+    --------
+    >>> spread(RateLimit(150, 149, 1900.0), 1000.0), spread(RateLimit(5, 4, 1900.0), 1000.0)
+    (0.0, 225.0)
+    """
+    if limit is None or limit.remaining > SCARCE:
+        return 0.0
+    left = min(max(limit.reset - server_now, 0.0), WAIT_MAX)
+    return left / max(limit.remaining, 1)
+
+
+# --------------------------------------------------------------------------- transitions
+
+
+def creating(batch: Batch) -> Batch:
+    return replace(batch, phase=Phase.CREATING, look_at=None, blocked_by=None)
+
+
+def _epoch(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def on_job(batch: Batch, job: Job, type: JobType, now: float, wait: float) -> Batch:
+    """Return the batch after its job was seen, on creation, in the list, or by a look.
+
+    Raises
+    ------
+    UnexpectedResponse
+        The answer is about another job or type: nothing of it can be used.
+    """
+    if batch.job_id not in (None, job.id) or job.type != type:
+        raise UnexpectedResponse(
+            f"The service answered with job {job.id} of type {job.type!r} where job {batch.job_id or 'new'} of type "
+            f"{str(type)!r} was expected, so nothing of it was used. Report this if it persists.",
+            status=200,
+        )
+    fresh = batch.job_id is None
+    seen = replace(
+        batch,
+        job_id=job.id,
+        job_created_at=_epoch(job.created_at) if fresh else batch.job_created_at,
+        upload_expires_at=_epoch(job.upload_expires_at) or batch.upload_expires_at,
+        looks=0 if fresh else batch.looks + 1,
+        failures=0,
+        failing_since=None,
+        blocked_by=None,
+    )
+    try:
+        status = JobStatus(job.status)
+    except ValueError:
+        # A job of ours exists, whatever its unknown status means: look again, never create a second one.
+        return replace(seen, phase=Phase.OPEN if seen.phase is Phase.CREATING else seen.phase, look_at=now + wait)
+    phase = BY_STATUS[seen.phase].get(status, seen.phase)
+    if phase is Phase.PLANNED:
+        return replan(seen)
+    if phase is Phase.DEAD:
+        why = "its results are gone (X keeps them for seven days)" if status is _E else "X says it failed"
+        return replace(seen, phase=phase, look_at=None, reason=why + (f": {job.error}" if job.error else ""))
+    if phase in (Phase.SUBMITTED, Phase.READY) and seen.upload_proof is None:
+        # The answer to our upload was lost, but the job moved on. It may have done so long ago, so the time of
+        # the check is the latest that is surely not too late: the job's creation.
+        seen = replace(seen, upload_proof="status", checked_at=seen.job_created_at)
+    return replace(seen, phase=phase, look_at=now + wait if phase is Phase.SUBMITTED else None)
+
+
+def not_listed(batch: Batch) -> Batch:
+    """X's list holds no job of our name, so the request to create it made none."""
+    return replace(batch, phase=Phase.PLANNED, look_at=None)
+
+
+def blocked(batch: Batch, by: str, now: float, wait: float) -> Batch:
+    """Somebody else's job of this type is active; X allows one at a time. It is waited for, never touched."""
+    return replace(batch, phase=Phase.PLANNED, blocked_by=by, look_at=now + wait)
+
+
+def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wait: float) -> Batch:
+    """The upload was answered with 200, and with our hashes where it named any."""
+    return replace(
+        batch,
+        phase=Phase.SUBMITTED,
+        upload_proof=proof,
+        checked_at=server_date if server_date is not None else batch.job_created_at,
+        failures=0,
+        failing_since=None,
+        look_at=now + wait,
+    )
+
+
+def replan(batch: Batch) -> Batch:
+    """The job expired without our file, or got a damaged one: the batch needs a new job, three at most."""
+    if batch.attempt >= ATTEMPTS_MAX:
+        why = f"{ATTEMPTS_MAX} jobs ended without a whole upload; a smaller batch_size needs less time"
+        return replace(batch, phase=Phase.DEAD, look_at=None, reason=why)
+    return replace(
+        batch,
+        phase=Phase.PLANNED,
+        attempt=batch.attempt + 1,
+        past_jobs=(*batch.past_jobs, batch.job_id) if batch.job_id else batch.past_jobs,
+        job_id=None,
+        job_created_at=None,
+        upload_expires_at=None,
+        upload_proof=None,
+        checked_at=None,
+        looks=0,
+        look_at=None,
+    )
+
+
+def on_damage(batch: Batch, why: str, now: float, wait: float) -> Batch:
+    """A download was damaged, or a second one is needed: try again later."""
+    return replace(batch, downloads=batch.downloads + 1, reason=why, look_at=now + wait)
+
+
+def on_results(
+    batch: Batch,
+    *,
+    grade: Grade,
+    sha256: str,
+    size: int,
+    coding: str,
+    lines: int,
+    listed: int,
+    bad_lines: int,
+    foreign: int,
+    why: str | None = None,
+) -> Batch:
+    """The result file is in the ledger. Only a graded file whose every line was understood proves absence."""
+    if bad_lines:
+        why = why or f"{bad_lines} of its lines cannot be read"
+    if foreign:
+        why = why or f"{foreign} of its records are for IDs that were not sent"
+    return replace(
+        batch,
+        phase=Phase.DONE,
+        look_at=None,
+        failures=0,
+        failing_since=None,
+        downloads=batch.downloads + 1,
+        grade=grade,
+        proved=grade is not Grade.UNPROVED and not bad_lines and not foreign,
+        results_sha256=sha256,
+        results_bytes=size,
+        results_coding=coding,
+        lines=lines,
+        listed=listed,
+        bad_lines=bad_lines,
+        foreign=foreign,
+        reason=why,
+    )
+
+
+def results_gone(batch: Batch) -> Batch:
+    return replace(batch, phase=Phase.DEAD, look_at=None, reason="its results are gone (X keeps them for seven days)")
+
+
+# What the storage service answers when a signed URL is too old, and when there is no object:
+# https://cloud.google.com/storage/docs/xml-api/reference-status
+URL_EXPIRED = "ExpiredToken"
+NO_OBJECT = frozenset({"NoSuchKey", "resource-not-found"})
+
+
+def on_error(
+    batch: Batch,
+    step: Step,
+    error: RemoteError,
+    *,
+    now: float,
+    server_now: float,
+    first: float,
+    sandbox: bool,
+    at_stake: bool,
+) -> tuple[Batch, bool]:
+    """Return the batch after a failed step, and whether the run must stop and tell the user.
+
+    Parameters
+    ----------
+    batch : Batch
+        As written down before the step.
+    now, server_now : float
+        Our clock and the server's, seconds since the epoch.
+    first : float
+        Seconds; the shortest wait.
+    sandbox : bool
+        A sandbox that does not answer is gone for good; a service on the network comes back.
+    at_stake : bool
+        Whether the run has a job already. Without one, a user with a wrong address should hear of it soon.
+    """
+    if isinstance(error, RateLimited):
+        left = error.retry_at - server_now if error.retry_at is not None else POLL_MAX
+        wait = min(max(left, 1.0), WAIT_MAX)
+        return replace(batch, phase=Phase.PLANNED if step is Step.CREATE else batch.phase, look_at=now + wait), False
+    failures = batch.failures + 1
+    since = batch.failing_since if batch.failing_since is not None else now
+    later = replace(batch, failures=failures, failing_since=since, look_at=now + delay(first, failures - 1, 300.0))
+    halted = replace(batch, failures=0, failing_since=None, look_at=None)
+    lasting = failures >= FAILURES_MAX
+    if step is Step.CREATE:
+        if error.status == 409 or error.code == "conflict":
+            return later, False  # still CREATING: the list tells whether it is ours
+        # Only an answer of the service itself, or the certainty that nothing left, means that no job was made.
+        none_made = not error.sent or not (error.retryable or isinstance(error, UnexpectedResponse))
+        phase = Phase.PLANNED if none_made else Phase.CREATING
+        stop = not error.retryable or (lasting and (sandbox or (none_made and not at_stake)))
+        return replace(halted if stop else later, phase=phase), stop
+    if step is Step.UPLOAD and error.code == URL_EXPIRED:
+        return replan(batch), False
+    if step is Step.DOWNLOAD and (error.code in NO_OBJECT or error.code == URL_EXPIRED):
+        if batch.downloads + 1 >= DOWNLOADS_MAX:
+            return results_gone(batch), False
+        return replace(batch, downloads=batch.downloads + 1, look_at=later.look_at), False
+    stop = not error.retryable or (lasting and (sandbox or isinstance(error, UnexpectedResponse)))
+    return (halted if stop else later), stop
+
+
+# --------------------------------------------------------------------------- showing
+
+STAGES = ("prepared", "uploaded", "processing", "downloaded", "verified", "joined")
+
+_STAGE: Final[Mapping[Phase, int]] = {
+    Phase.PLANNED: 0,
+    Phase.CREATING: 0,
+    Phase.OPEN: 0,
+    Phase.SUBMITTED: 2,
+    Phase.READY: 2,
+    Phase.DONE: 4,
+    Phase.DEAD: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment, for the screen: numbers and words, no IDs, no secrets.
+
+    Attributes
+    ----------
+    stage : str
+        One of `STAGES`: how far the slowest batch is.
+    state : str
+        "running", "waiting", "done", "failed" or "stopped".
+    elapsed, next_look, upload_window : float
+        Seconds.
+    listed : int or None
+        IDs that X listed so far; None before any result.
+    unproved : int
+        IDs whose absence from the results could not be proved.
+    """
+
+    run_id: str
+    type: str
+    label: str | None
+    sandbox: bool
+    stage: str
+    state: str
+    ids: int
+    batches: int
+    batches_done: int
+    batches_dead: int
+    requests: int
+    max_requests: int
+    elapsed: float
+    next_look: float | None
+    upload_window: float | None
+    listed: int | None
+    unproved: int
+    grades: tuple[str, ...]
+    note: str
+
+
+def snapshot(
+    run: RunRecord, now: float, server_now: float, max_requests: int, *, stopped: str | None = None
+) -> Snapshot:
+    """Return what the screen shows of a run; `stopped` says why nobody drives it any more."""
+    batches = run.batches
+    waits = [b.look_at - now for b in batches if b.phase not in ENDED and b.look_at is not None and b.look_at > now]
+    windows = [
+        b.upload_expires_at - server_now
+        for b in batches
+        if b.phase is Phase.OPEN and b.upload_expires_at is not None and b.upload_expires_at > server_now
+    ]
+    listed = [b.listed for b in batches if b.listed is not None]
+    if run.ended:
+        state = "failed" if run.dead else "done"
+    elif stopped is not None:
+        state = "stopped"
+    else:
+        state = "waiting" if waits else "running"
+    return Snapshot(
+        run_id=run.id,
+        type=str(run.type),
+        label=run.label,
+        sandbox=run.sandbox,
+        stage=STAGES[min((_STAGE[b.phase] for b in batches), default=0)],
+        state=state,
+        ids=run.ids,
+        batches=len(batches),
+        batches_done=sum(b.phase is Phase.DONE for b in batches),
+        batches_dead=len(run.dead),
+        requests=run.requests_spent,
+        max_requests=max_requests,
+        elapsed=max((run.ended_at or now) - run.created_at, 0.0),
+        next_look=min(waits, default=None),
+        upload_window=min(windows, default=None),
+        listed=sum(listed) if listed else None,
+        unproved=sum(b.ids - (b.listed or 0) for b in batches if b.phase is Phase.DONE and not b.proved),
+        grades=tuple(sorted({str(b.grade) for b in batches if b.grade is not None})),
+        note=stopped or _note(batches),
+    )
+
+
+def _note(batches: Sequence[Batch]) -> str:
+    return next((text for text in map(_batch_note, batches) if text), "")
+
+
+def _batch_note(batch: Batch) -> str:
+    which = f"Batch {batch.number}"
+    if batch.phase is Phase.DEAD:
+        return f"{which} failed: {batch.reason}."
+    if batch.phase is Phase.DONE:
+        return "" if batch.proved else f"{which} proves nothing about IDs it does not list: {batch.reason}."
+    if batch.blocked_by is not None:
+        return f"Waiting for job {batch.blocked_by}: X runs one job of a type at a time."
+    if batch.failures:
+        since = datetime.fromtimestamp(batch.failing_since or 0, UTC)
+        return f"The service is unreachable since {since:%H:%M} UTC ({batch.failures} tries); still trying."
+    if batch.phase is Phase.READY and batch.downloads:
+        return f"{which}: downloading again, because {batch.reason}."
+    return ""
+
+
+def ours(jobs: Iterable[Job], name: str) -> Job | None:
+    """Return the newest listed job that bears our name; the list has no dependable order."""
+    named = [job for job in jobs if job.name == name]
+    return max(named, key=lambda job: (len(job.id), job.id), default=None)
+
+
+def blocking(jobs: Iterable[Job]) -> Job | None:
+    """Return an active job of the listed type, if any: what X means by 'already in progress'."""
+    active = [job for job in jobs if job.status in (JobStatus.CREATED, JobStatus.IN_PROGRESS)]
+    return max(active, key=lambda job: (job.status == JobStatus.IN_PROGRESS, len(job.id), job.id), default=None)

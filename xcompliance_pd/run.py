@@ -1,0 +1,283 @@
+"""The user's handle on a run: the only thread, the only wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import filelock
+import numpy as np
+import pandas as pd
+
+from . import results
+from .errors import ComplianceError, LedgerError, WaitTimeout
+from .lifecycle import RunRecord, Snapshot
+from .runner import Runner
+from .verdicts import Covered
+from .widgets import card
+
+TICK = 1.0  # seconds between two updates of what is shown
+FOLLOW = 0.5  # seconds between two reads of a run that another process drives
+
+log = logging.getLogger(__name__)
+
+Watch = Callable[[Snapshot], None]
+
+
+class Run:
+    """One check of one set of IDs, on disk and wherever it stands.
+
+    Made by ``df.compliance.submit``, ``xc.submit`` and ``xc.open_run``. A run outlives its kernel: the remote job
+    goes on, and ``xc.open_run(run.id)`` in another process carries on from the last exchange.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+    >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
+    ...     run = xc.submit(posts, "id", client=box.client)
+    ...     run.result()[["id", "reason"]].to_dict("records")
+    [{'id': '1212092628029698048', 'reason': 'deleted'}]
+    """
+
+    def __init__(self, run_id: str, runner: Runner) -> None:
+        self.id = run_id
+        self._runner = runner
+        self._guard = threading.RLock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._callbacks: list[Callable[[Run], object]] = []
+
+    # ----------------------------------------------------------------- looking, without any request
+
+    @property
+    def record(self) -> RunRecord:
+        """What the ledger says now."""
+        return self._runner.ledger.load(self.id)
+
+    @property
+    def type(self) -> str:
+        """``tweets`` or ``users``."""
+        return str(self.record.type)
+
+    @property
+    def label(self) -> str | None:
+        return self.record.label
+
+    @property
+    def status(self) -> str:
+        """``running``, ``waiting``, ``done``, ``failed`` or ``stopped``."""
+        return self.snapshot().state
+
+    def snapshot(self) -> Snapshot:
+        """Return where the run stands, from the ledger; no request is made."""
+        return self._runner.snapshot(self.id, stopped=None if self._live() else self._why_stopped())
+
+    def done(self) -> bool:
+        """Whether the run has ended, well or not."""
+        return self.record.ended
+
+    def exception(self) -> BaseException | None:
+        """Return what stopped the run, or None while it runs or after it ended well."""
+        if self.done():
+            error = self._runner.dead(self.record)
+            if error is not None:
+                error.run = self
+            return error
+        return self._error
+
+    def _live(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _why_stopped(self) -> str:
+        return str(self._error) or "Waiting was interrupted." if self._error is not None else "Nobody watches this run."
+
+    # ----------------------------------------------------------------- driving
+
+    def start(self) -> Run:
+        """Drive the run in a background thread until it ends; return at once."""
+        with self._guard:
+            if not self._live() and not self.done():
+                self._stop.clear()
+                self._error = None
+                # A daemon: an hour of waiting must not hold the interpreter's exit. The run is on disk.
+                self._thread = threading.Thread(target=self._background, name=self.id, daemon=True)
+                self._thread.start()
+        return self
+
+    def _background(self) -> None:
+        try:
+            self._drive(None, lambda snapshot: None)
+        except Exception as error:
+            self._error = error
+        for callback in list(self._callbacks):
+            self._call(callback)
+
+    def _call(self, callback: Callable[[Run], object]) -> None:
+        try:
+            callback(self)
+        except Exception:
+            log.exception("a callback of run %s failed", self.id)
+
+    def wait(self, timeout: float | None = None, *, watch: Watch | None = None) -> Run:
+        """Wait until the run has ended, driving it here if no thread of this process does.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds. The remote job goes on after a time-out.
+        watch : callable, optional
+            Called with a `Snapshot` whenever there is something to show.
+
+        Returns
+        -------
+        Run
+            Itself.
+
+        Raises
+        ------
+        WaitTimeout
+            `timeout` or the request budget is used up.
+        RemoteError
+            Something that waiting does not cure.
+        """
+        deadline = None if timeout is None else self._runner.clock.monotonic() + timeout
+        show: Watch = watch or (lambda snapshot: None)
+        if self._live():
+            while self._live():
+                show(self.snapshot())
+                self._pause(FOLLOW, deadline)
+            if self._error is not None:
+                raise self._error
+            show(self.snapshot())
+        else:
+            self._stop.clear()
+            self._error = None
+            try:
+                self._drive(deadline, show)
+            except BaseException as error:
+                self._error = error
+                raise
+        return self
+
+    def _drive(self, deadline: float | None, watch: Watch) -> None:
+        """Advance the run until it ends or is stopped; while another process drives it, follow."""
+        lock = self._runner.ledger.drive_lock(self.id)
+        try:
+            while not self._stop.is_set():
+                if not lock.is_locked:
+                    with contextlib.suppress(filelock.Timeout):
+                        lock.acquire(timeout=0)
+                if lock.is_locked:
+                    tick = self._runner.advance(self.id)
+                    snapshot, wait = tick.snapshot, tick.wait
+                else:
+                    snapshot = self._runner.snapshot(self.id)
+                    wait = None if self.done() else FOLLOW
+                watch(snapshot)
+                if wait is None:
+                    return
+                until = self._runner.clock.monotonic() + wait
+                while (left := until - self._runner.clock.monotonic()) > 0 and not self._stop.is_set():
+                    self._pause(min(left, TICK), deadline)
+                    watch(self._runner.snapshot(self.id))
+        finally:
+            lock.release()
+
+    def _pause(self, seconds: float, deadline: float | None) -> None:
+        """The only wait. It ends early on `stop`, and on Ctrl-C where the caller's thread waits."""
+        if deadline is not None:
+            left = deadline - self._runner.clock.monotonic()
+            if left <= 0:
+                raise WaitTimeout(
+                    f"Run {self.id} has not ended in time; its job goes on. To wait on: xc.open_run({self.id!r}).wait()",
+                    run_id=self.id,
+                )
+            seconds = min(seconds, left)
+        self._runner.clock.pause(self._stop, seconds)
+
+    def stop(self) -> None:
+        """Stop watching. The remote job goes on, and `start`, `wait` or another process can take over."""
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=5.0)
+
+    def add_done_callback(self, function: Callable[[Run], object]) -> None:
+        """Call `function(run)` when the background thread is through with the run; at once if it has ended."""
+        if self._live():
+            self._callbacks.append(function)
+        else:
+            self._call(function)
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        """Wait for the run without blocking the event loop."""
+        return asyncio.to_thread(self.wait).__await__()
+
+    # ----------------------------------------------------------------- what came of it
+
+    def result(self, timeout: float | None = None) -> pd.DataFrame:
+        """Wait for the run and return its findings: what X listed, one row a record.
+
+        Returns
+        -------
+        DataFrame
+            `id` (text), `action`, `reason` (categories), `created_at`, `redacted_at` (UTC datetimes), `error`,
+            `extra` (text or None), `sent` (bool: False for a record about an ID that was not in the batch).
+
+        Raises
+        ------
+        JobError
+            A batch failed.
+        """
+        self.wait(timeout)
+        self.raise_if_dead()
+        tables = []
+        for part in self.covered():
+            inside = np.isin(part.findings["id"].to_numpy(), part.ids)
+            tables.append(part.findings.assign(sent=inside))
+        findings = results.concat(tables) if tables else results.empty().assign(sent=pd.Series(dtype=bool))
+        return findings.assign(id=findings["id"].astype(str))
+
+    def covered(self) -> list[Covered]:
+        """Return what each finished batch covers and found; files are verified again."""
+        return self._runner.covered(self.record)
+
+    def raise_if_dead(self) -> None:
+        """Raise JobError, with this run, if any of its batches failed."""
+        error = self._runner.dead(self.record)
+        if error is not None:
+            error.run = self
+            raise error
+
+    def forget(self) -> None:
+        """Delete the run's IDs and results from this machine. A remote job that runs is left to end by itself."""
+        self.stop()
+        lock = self._runner.ledger.drive_lock(self.id)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise LedgerError(
+                f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id
+            ) from None
+        try:
+            self._runner.ledger.forget(self.id)
+        finally:
+            lock.release()
+
+    def __repr__(self) -> str:
+        try:
+            return f"<Run {card.line(self.snapshot())}>"
+        except ComplianceError as error:
+            return f"<Run {self.id}: {error}>"
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return card.html(self.snapshot())
+        except ComplianceError:
+            return None

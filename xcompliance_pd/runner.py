@@ -1,0 +1,356 @@
+"""Do one step: ask the lifecycle what a run needs, do that one thing, write down what came of it.
+
+Whoever wants a run to go on calls `advance` again: the caller's thread, a background thread, another process
+after a crash. There is no other control flow, and nothing here waits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ids as id_rules
+from . import lifecycle, protocol, results
+from .digest import Grade, damage, grade, hashes_agree, unpack
+from .errors import JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
+from .ledger import Incoming, Ledger
+from .lifecycle import Batch, RunRecord, Snapshot, Step
+from .protocol import Job, RateLimit
+from .transport import FileBody, Transport
+from .verdicts import Covered
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The one clock: wall time for records, monotonic time for waits, and the wait itself. Tests pass their own."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[threading.Event, float], bool] = threading.Event.wait
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one step left behind. `wait` is in seconds; None when the run has ended."""
+
+    snapshot: Snapshot
+    wait: float | None
+
+
+class Runner:
+    """Performs the steps of runs of one ledger against one service.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    transport : Transport
+    poll_interval : float
+        Seconds before the first look at a job; the wait grows from there.
+    max_requests : int
+        Requests to the API that one run may make in all.
+    clock : Clock
+    """
+
+    def __init__(
+        self, ledger: Ledger, transport: Transport, poll_interval: float, max_requests: int, clock: Clock
+    ) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self._transport = transport
+        self._first = poll_interval
+        self._max_requests = max_requests
+        self._jobs: dict[str, Job] = {}  # as last seen, with their URLs: in memory only
+        self._limits: dict[str, RateLimit | None] = {}
+        self._server: tuple[float, float] | None = None  # (server's time, our monotonic time then)
+
+    def server_now(self) -> float:
+        """Return the server's time: its last Date plus the time since; our own clock before any answer."""
+        if self._server is None:
+            return self.clock.now()
+        date, then = self._server
+        return date + (self.clock.monotonic() - then)
+
+    def snapshot(self, run_id: str, *, stopped: str | None = None) -> Snapshot:
+        return self._snapshot(self.ledger.load(run_id), stopped)
+
+    def _snapshot(self, run: RunRecord, stopped: str | None = None) -> Snapshot:
+        return lifecycle.snapshot(run, self.clock.now(), self.server_now(), self._max_requests, stopped=stopped)
+
+    def advance(self, run_id: str) -> Tick:
+        """Perform the most urgent step of a run and record it.
+
+        Raises
+        ------
+        RemoteError
+            The service said something that waiting does not cure. The run stays as it is and can be continued.
+        WaitTimeout
+            The request budget is spent.
+        LedgerError
+            The disk cannot be read or written.
+        """
+        run = self.ledger.load(run_id)
+        batch, step, wait = lifecycle.choose(run, self.clock.now(), self.server_now(), self._jobs)
+        if batch is None:
+            return self._tick(run, wait)
+        try:
+            run = self._do(run, batch, step)
+        except RemoteError as error:
+            self._jobs.pop(batch.job_id or "", None)  # look again before the next try
+            run = self.ledger.load(run_id)
+            batch = run.batches[batch.number - 1]
+            after, stop = lifecycle.on_error(
+                batch,
+                step,
+                error,
+                now=self.clock.now(),
+                server_now=self.server_now(),
+                first=self._first,
+                sandbox=run.sandbox,
+                at_stake=any(b.job_id for b in run.batches),
+            )
+            run = self._save(run, after)
+            if stop:
+                raise self._explained(error, run) from None
+        return self._tick(run, 0.0)
+
+    def _tick(self, run: RunRecord, wait: float | None) -> Tick:
+        return Tick(self._snapshot(run), None if run.ended else wait)
+
+    def _save(self, run: RunRecord, batch: Batch) -> RunRecord:
+        run = run.with_batch(batch)
+        if run.ended and run.ended_at is None:
+            run = dataclasses.replace(run, ended_at=self.clock.now())
+        self.ledger.save(run)
+        return run
+
+    # ----------------------------------------------------------------- steps
+
+    def _do(self, run: RunRecord, batch: Batch, step: Step) -> RunRecord:
+        if step is Step.CREATE:
+            return self._create(run, batch)
+        if step is Step.ADOPT:
+            return self._adopt(run, batch)
+        if step is Step.UPLOAD:
+            return self._upload(run, batch)
+        if step is Step.REPLAN:
+            return self._save(run, lifecycle.replan(batch))
+        if step is Step.DOWNLOAD:
+            return self._download(run, batch)
+        return self._look(run, batch)
+
+    def _create(self, run: RunRecord, batch: Batch) -> RunRecord:
+        request = protocol.create_job(run.type, lifecycle.job_name(run, batch))
+        # The ID file must be whole before a job, with its 15 minutes, exists.
+        self.ledger.read_ids(run.id, batch)
+        batch = lifecycle.creating(batch)
+        run, data = self._call(run.with_batch(batch), request)
+        return self._saw(run, batch, protocol.parse_job(data.get("data")))
+
+    def _adopt(self, run: RunRecord, batch: Batch) -> RunRecord:
+        run, data = self._call(run, protocol.list_jobs(run.type))
+        jobs = protocol.parse_jobs(data)
+        name = lifecycle.job_name(run, batch)
+        mine = lifecycle.ours(jobs, name)
+        if mine is not None:
+            return self._saw(run, batch, mine)
+        foreign = lifecycle.blocking(jobs)
+        if foreign is None:
+            return self._save(run, lifecycle.not_listed(batch))
+        age = self._age(foreign)
+        wait = lifecycle.delay(2 * self._first, batch.failures)
+        return self._save(run, lifecycle.blocked(batch, foreign.id + age, self.clock.now(), wait))
+
+    def _age(self, job: Job) -> str:
+        if job.created_at is None:
+            return ""
+        return f" (created {max(self.server_now() - job.created_at.timestamp(), 0) / 60:.0f} minutes ago)"
+
+    def _look(self, run: RunRecord, batch: Batch) -> RunRecord:
+        run, data = self._call(run, protocol.get_job(batch.job_id or ""))
+        return self._saw(run, batch, protocol.parse_job(data.get("data")))
+
+    def _saw(self, run: RunRecord, batch: Batch, job: Job) -> RunRecord:
+        """Record what an answer showed of a batch's job, and when to look again."""
+        scarce = lifecycle.spread(self._limits.get("get"), self.server_now())
+        wait = max(lifecycle.delay(self._first, batch.looks), scarce)
+        after = lifecycle.on_job(batch, job, run.type, self.clock.now(), wait)
+        self._jobs[job.id] = job
+        return self._save(run, after)
+
+    def _upload(self, run: RunRecord, batch: Batch) -> RunRecord:
+        url = self._url(batch, "upload_url")
+        self.ledger.read_ids(run.id, batch)  # what goes out is what was planned
+        answer = self._transport.put(url, FileBody(self.ledger.ids_path(run.id, batch.number)))
+        protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
+        self._heard(answer.headers)
+        agree = self._upload_agrees(run, batch, answer.headers)
+        self._jobs.pop(batch.job_id or "", None)
+        if agree is False:
+            # The job may run on the damaged IDs already, so nothing of it can be believed.
+            return self._save(run, lifecycle.replan(batch))
+        proof = "hash" if agree else "answer"
+        date = protocol.server_time(answer.headers)
+        wait = lifecycle.delay(self._first, 0)
+        return self._save(run, lifecycle.uploaded(batch, proof, date, self.clock.now(), wait))
+
+    def _upload_agrees(self, run: RunRecord, batch: Batch, headers: Mapping[str, str]) -> bool | None:
+        length = headers.get("x-goog-stored-content-length")
+        if length is not None and length != str(batch.ids_bytes):
+            return False
+        md5 = hashlib.md5(self.ledger.read_ids(run.id, batch), usedforsecurity=False).digest()
+        return hashes_agree(headers, bytes.fromhex(batch.ids_crc32c), md5)
+
+    def _download(self, run: RunRecord, batch: Batch) -> RunRecord:
+        url = self._url(batch, "download_url")
+        wait = lifecycle.delay(self._first, batch.downloads)
+        with self.ledger.receiving(run.id, batch.number) as incoming:
+            received = self._transport.get(url, incoming.write)
+            self._heard(received.headers)
+            last = batch.downloads + 1 >= lifecycle.DOWNLOADS_MAX
+            why = damage(received)
+            found = Grade.UNPROVED if why else grade(received)
+            coding = received.headers.get("content-encoding", "identity").lower()
+            parsed, unpack_error = _parse(incoming, coding)
+            why = why or unpack_error
+            if unpack_error:
+                found = Grade.UNPROVED
+            if found is Grade.FRAMED and batch.framed_sha256 != received.sha256:
+                if not last:
+                    after = lifecycle.on_damage(batch, "a second download must be identical", self.clock.now(), wait)
+                    return self._save(run, dataclasses.replace(after, framed_sha256=received.sha256))
+                found, why = Grade.UNPROVED, "no two downloads were identical"
+            if found is Grade.UNPROVED:
+                why = why or "the answer carried neither a checksum nor a length"
+            sent = id_rules.decode(self.ledger.read_ids(run.id, batch))
+            listed, foreign = _reconcile(parsed.findings["id"].to_numpy(), sent)
+            odd = found is not Grade.HASH and (parsed.bad_count or foreign)
+            if (found is Grade.UNPROVED or odd) and not last:
+                why = why or "some of its lines make no sense"
+                return self._save(run, lifecycle.on_damage(batch, why, self.clock.now(), wait))
+            after = lifecycle.on_results(
+                batch,
+                grade=found,
+                sha256=received.sha256,
+                size=received.length,
+                coding=coding,
+                lines=parsed.lines,
+                listed=listed,
+                bad_lines=parsed.bad_count,
+                foreign=foreign,
+                why=why,
+            )
+            incoming.keep()
+        return self._save(run, after)
+
+    # ----------------------------------------------------------------- exchanges
+
+    def _call(self, run: RunRecord, request: protocol.Request) -> tuple[RunRecord, dict[str, object]]:
+        """Send a request to the API; it is counted on disk before it is sent, because it may cost money."""
+        if run.requests_spent >= self._max_requests:
+            raise WaitTimeout(
+                f"The budget of {self._max_requests} requests for this run is spent. X may charge for each request; "
+                f"to go on, open it with a client that has more: xc.open_run({run.id!r}, xc.Client(max_requests=...)).",
+                run_id=run.id,
+            )
+        run = run.count(request.operation)
+        self.ledger.save(run)
+        answer = self._transport.send(request)
+        self._heard(answer.headers)
+        self._limits[request.operation] = protocol.rate_limit(answer.headers)
+        return run, protocol.decipher(request, answer)
+
+    def _heard(self, headers: Mapping[str, str]) -> None:
+        date = protocol.server_time(headers)
+        if date is not None:
+            self._server = (date, self.clock.monotonic())
+
+    def _url(self, batch: Batch, which: str) -> protocol.Secret:
+        url = getattr(self._jobs[batch.job_id or ""], which)
+        if url is None:
+            raise UnexpectedResponse(f"The service's answer has no {which}. Ask again later.", retryable=True)
+        return url  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _explained(error: RemoteError, run: RunRecord) -> RemoteError:
+        """Return the error with the run's ID and the way on."""
+        error.run_id = run.id
+        said = str(error)
+        if run.sandbox and error.status is None:
+            said += (
+                " The sandbox of this run is no longer there, and its jobs went with it. "
+                "Start one with xc.Sandbox() and check again."
+            )
+        else:
+            said += f" Nothing is lost: xc.open_run({run.id!r}) goes on from here."
+        error.args = (said,)
+        return error
+
+    # ----------------------------------------------------------------- what a run has found
+
+    def covered(self, run: RunRecord) -> list[Covered]:
+        """Return what each finished batch says; files are checked again before they are believed."""
+        parts: list[Covered] = []
+        for batch in run.batches:
+            if batch.phase is not lifecycle.Phase.DONE:
+                continue
+            parsed, error = _parse_bytes(self.ledger.read_results(run.id, batch), batch.results_coding)
+            if batch.proved and (error or parsed.bad_count):
+                raise LedgerError(
+                    f"The results of {run.id} were verified once but cannot be read now. "
+                    "Check the IDs again with fresh=True.",
+                    run_id=run.id,
+                )
+            parts.append(
+                Covered(
+                    ids=id_rules.decode(self.ledger.read_ids(run.id, batch)),
+                    findings=parsed.findings,
+                    proved=batch.proved,
+                    checked_at=None if batch.checked_at is None else datetime.fromtimestamp(batch.checked_at, UTC),
+                    run=run.id,
+                )
+            )
+        return parts
+
+    @staticmethod
+    def dead(run: RunRecord) -> JobError | None:
+        """Return the error for a run whose batches did not all end well."""
+        if not run.dead:
+            return None
+        first = run.dead[0]
+        return JobError(
+            f"{len(run.dead)} of {len(run.batches)} batches of {run.id} failed; batch {first.number} (job "
+            f"{first.job_id}): {first.reason}. Their rows are unchecked: join(column, run, partial=True) attaches "
+            "the rest; check again with fresh=True for a new try.",
+            run_id=run.id,
+        )
+
+
+def _parse(incoming: Incoming, coding: str) -> tuple[results.Results, str | None]:
+    return _parse_bytes(incoming.read(), coding)
+
+
+def _parse_bytes(data: bytes, coding: str) -> tuple[results.Results, str | None]:
+    """Parse a result file; what a damaged one still gives is kept, with the reason why there is no more."""
+    error: list[str] = []
+
+    def blocks() -> Iterator[bytes]:
+        try:
+            yield from unpack([data] if data else [], coding)
+        except ValueError as problem:
+            error.append(str(problem))
+
+    return results.read(blocks()), error[0] if error else None
+
+
+def _reconcile(found: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Return how many distinct IDs of ours are listed, and how many records are for IDs that were not sent."""
+    inside = np.isin(found, sent)
+    return len(set(found[inside].tolist())), int((~inside).sum())

@@ -1,0 +1,135 @@
+"""Start and stop: two listeners on loopback in front of one service."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import InputError
+from .api import ApiHandler
+from .fates import Fates, Findings
+from .service import Service
+from .storage import StorageHandler
+from .wire import HOST, Listener
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Server:
+    """The sandbox: X's batch compliance API on a port of this machine.
+
+    The API and the storage of files have a port each, as they have a host each at X, so a client that sends its
+    token along with the files is found out.
+
+    Parameters
+    ----------
+    findings : DataFrame, str, bytes, or iterable of str or bytes, optional
+        What the results say (see `Fates`); by default a hash decides.
+    dialect : str
+        ``gcs``, the only one that is spoken.
+    complete_after : int
+        At which status request after the upload a job is complete.
+    processing_seconds : float
+        How long after the upload a job is complete at the earliest.
+    seed : int
+        Seed of fates and shuffles.
+    port : int
+        Port of the API; 0 takes a free one.
+    rate_limits : tuple of int
+        Requests per 15 minutes to create, get and list.
+    clock : callable
+        Seconds since the epoch.
+
+    Attributes
+    ----------
+    token : str
+        The only bearer token that is accepted; random.
+    service : Service
+        The state: jobs and counts of requests.
+
+    Examples
+    --------
+    >>> from xcompliance_pd.sandbox import Server
+    >>> with Server() as server:
+    ...     server.url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self,
+        findings: Findings = None,
+        dialect: str = "gcs",
+        complete_after: int = 2,
+        processing_seconds: float = 0,
+        seed: int = 0,
+        port: int = 0,
+        rate_limits: tuple[int, int, int] = (150, 150, 150),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if dialect != "gcs":
+            raise InputError(f"The sandbox speaks only the dialect 'gcs', not {dialect!r}. Use dialect='gcs'.")
+        if not 0 <= port <= 65535:
+            raise InputError(f"{port} is not a port: those go from 0 to 65535. Use port=0 for a free one.")
+        self.token = secrets.token_urlsafe(32)
+        self.service = Service(Fates(findings, seed), clock, complete_after, processing_seconds, seed, rate_limits)
+        self._port = port
+        self._listeners: tuple[Listener, Listener] | None = None
+
+    def start(self) -> Self:
+        """Listen. After `stop` the jobs are still there; with ``port=0`` the port may be another one."""
+        if self._listeners is not None:
+            return self
+        storage = Listener(0, StorageHandler, self.service, self.token)
+        try:
+            api = Listener(self._port, ApiHandler, self.service, self.token)
+        except OSError as error:
+            storage.end()
+            raise InputError(
+                f"Port {self._port} cannot be used ({error.strerror}). Use port=0 to take a free one."
+            ) from None
+        self.service.storage_url = storage.url
+        self._listeners = api, storage
+        for listener in self._listeners:
+            listener.begin()
+        return self
+
+    def stop(self) -> None:
+        """Close both ports and every connection; again does nothing."""
+        listeners, self._listeners = self._listeners, None
+        for listener in listeners or ():
+            listener.end()
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return self._running()[0].url
+
+    @property
+    def storage_url(self) -> str:
+        """Where the signed URLs point."""
+        return self._running()[1].url
+
+    def expected(self, ids: Iterable[Any], type: str = "tweets") -> pd.DataFrame:
+        """Return the truth for a user's rows (see `Fates.expected`)."""
+        return self.service.fates.expected(ids, type)
+
+    def _running(self) -> tuple[Listener, Listener]:
+        if self._listeners is None:
+            raise InputError("The sandbox is stopped. Call start(), or use it in a with statement.")
+        return self._listeners
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = f"at {self.url}" if self._listeners else f"stopped, {HOST}"
+        return f"<sandbox Server, dialect gcs, {where}>"

@@ -1,0 +1,274 @@
+"""The wire: two sessions, three verbs. Never retries, never sleeps, never follows a redirect.
+
+The API session sends the Bearer token, to the API's own scheme, host and port only. The byte session sends no
+credential at all: a signed URL is one by itself. Both carry an explicit auth object, because requests would
+otherwise look into ``~/.netrc``, whose ``default`` entry even replaces a Bearer header. Network exceptions and
+their tracebacks hold full URLs, so they end here: what leaves is one of ours, raised ``from None``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from .digest import Digest, unpack
+from .errors import InputError, Unavailable, UnexpectedResponse
+from .protocol import UPLOAD_CONTENT_TYPE, Answer, Received, Request, Secret, check_byte_url, decipher_bytes
+
+ANSWER_MAX = 16 << 20  # bytes of an API answer or an error body
+RESULT_MAX = 4 << 30  # bytes of a result file
+PIECE = 1 << 20  # bytes; upload pieces of 1 MiB reach the speed of loopback
+
+
+class _NoAuth(AuthBase):
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.pop("Authorization", None)
+        return request
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: Secret, base_url: str) -> None:
+        self._token = token
+        self._origin = _origin(base_url)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if _origin(request.url or "") != self._origin:
+            raise InputError(
+                "The token goes to the API's own host only; this request was for another one. Report this."
+            )
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+class _RedactQueries(logging.Filter):
+    """urllib3 logs each request line at DEBUG, signature and all."""
+
+    _query = re.compile(r"\?[^ \"']*(?:X-Goog-|token=)[^ \"']*", re.IGNORECASE)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        clean = self._query.sub("?[redacted]", text)
+        if clean != text:
+            record.msg, record.args = clean, None
+        return True
+
+
+_REDACT = _RedactQueries()
+
+
+class FileBody:
+    """A file as an upload body: its length is known, it is read in pieces, and it can be read again.
+
+    requests sends a Content-Length for it, and a time-out counts per piece; with a ``bytes`` body the whole
+    send would have to fit into the connect time-out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._length = path.stat().st_size
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+
+
+class Transport:
+    """Requests to one API host and to the signed URLs that it gives.
+
+    Parameters
+    ----------
+    base_url : str
+    token : callable returning Secret
+        Asked before the first request to the API.
+    timeout : (float, float)
+        Seconds to connect, and between two pieces of an answer.
+    ca_bundle : str, optional
+        Path of a CA bundle. There is no way to turn verification off.
+    """
+
+    def __init__(
+        self, base_url: str, token: Callable[[], Secret], timeout: tuple[float, float], ca_bundle: str | None = None
+    ) -> None:
+        self._base_url = base_url
+        self._token = token
+        self._timeout = timeout
+        self._api = self._session(ca_bundle)
+        self._bytes = self._session(ca_bundle)
+        # addFilter ignores a filter that is there already.
+        logging.getLogger("urllib3.connectionpool").addFilter(_REDACT)
+
+    @staticmethod
+    def _session(ca_bundle: str | None) -> requests.Session:
+        session = requests.Session()
+        session.headers["User-Agent"] = "xcompliance-pd"
+        session.auth = _NoAuth()
+        if ca_bundle is not None:
+            session.verify = ca_bundle
+        return session
+
+    def close(self) -> None:
+        self._api.close()
+        self._bytes.close()
+
+    def send(self, request: Request) -> Answer:
+        """Send one request to the API host and return the whole answer, whatever its status."""
+        headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
+        body = None
+        if request.body is not None:
+            body = json.dumps(request.body).encode()
+            headers["Content-Type"] = "application/json"
+        auth = _Bearer(self._token(), self._base_url)
+        with (
+            _network_errors(self._base_url),
+            self._api.request(
+                request.method,
+                self._base_url + request.path,
+                params=dict(request.query),
+                data=body,
+                headers=headers,
+                auth=auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            return self._answer(response)
+
+    def put(self, url: Secret, body: FileBody) -> Answer:
+        """Upload a file to a signed URL. The Content-Type is signed, so it is sent byte-exact."""
+        target = check_byte_url(url, self._base_url)
+        with (
+            _network_errors(target),
+            self._bytes.put(
+                target,
+                data=body,
+                headers={"Content-Type": UPLOAD_CONTENT_TYPE},
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            return self._answer(response)
+
+    def get(self, url: Secret, sink: Callable[[bytes], Any]) -> Received:
+        """Download a signed URL into `sink`, raw as it comes, and return what is known of it.
+
+        Raises for any status but 200. A body that breaks off is no error here: what came is in the sink, and
+        the returned value says ``broken``.
+        """
+        target = check_byte_url(url, self._base_url)
+        with (
+            _network_errors(target),
+            self._bytes.get(
+                target,
+                # Google's storage would unpack a gzip object for a client that does not take gzip, and its
+                # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding
+                headers={"Accept-Encoding": "gzip"},
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            if response.status_code != 200:
+                answer = self._answer(response)
+                decipher_bytes("Downloading the results", answer.status, answer.headers, answer.body)
+            digest, broken = Digest(), False
+            try:
+                for block in response.raw.stream(PIECE, decode_content=False):
+                    if digest.length + len(block) > RESULT_MAX:
+                        raise UnexpectedResponse(
+                            f"The result file is over {RESULT_MAX >> 30} GiB, far more than the IDs sent can need. "
+                            "Use a smaller batch_size."
+                        )
+                    sink(block)
+                    digest.update(block)
+            except urllib3.exceptions.HTTPError:
+                broken = True
+            return digest.received(response.status_code, _headers(response), broken)
+
+    @staticmethod
+    def _answer(response: requests.Response) -> Answer:
+        blocks: list[bytes] = []
+        size = 0
+        for block in response.raw.stream(PIECE, decode_content=False):
+            size += len(block)
+            if size > ANSWER_MAX:
+                raise UnexpectedResponse("The answer is far too long for this API. Check the base URL.")
+            blocks.append(block)
+        headers = _headers(response)
+        try:
+            body = b"".join(unpack(blocks, headers.get("content-encoding", "identity").lower(), ANSWER_MAX))
+        except ValueError:
+            raise Unavailable("The answer ended early. Try again.", retryable=True) from None
+        return Answer(response.status_code, headers, body)
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+@contextlib.contextmanager
+def _network_errors(url: str) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into Unavailable, without their text: it repeats the URL."""
+    host = urlsplit(url).netloc
+    try:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError) as error:
+        reason = _root(error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            failure = Unavailable(
+                f"The certificate of {host} cannot be verified. Behind a company proxy, pass its CA file as "
+                "Client(ca_bundle=...).",
+                sent=False,
+            )
+        else:
+            sent = not isinstance(
+                reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+            )
+            failure = Unavailable(f"{host} {_what(reason)}.", retryable=True, sent=sent)
+    else:
+        return
+    raise failure from None
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the innermost network reason of a requests exception."""
+    inner: Any = error
+    for _ in range(8):
+        following = getattr(inner, "reason", None) or getattr(inner, "original_error", None)
+        if not isinstance(following, BaseException) and inner.args and isinstance(inner.args[0], BaseException):
+            following = inner.args[0]
+        if not isinstance(following, BaseException) or isinstance(inner, urllib3.exceptions.NewConnectionError):
+            break
+        inner = following
+    return inner  # type: ignore[no-any-return]
+
+
+def _what(reason: BaseException) -> str:
+    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+        return "cannot be found. Check the network and the base URL"
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return "does not accept connections. Check the network and the base URL"
+    if isinstance(reason, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "did not answer in time. Check the network, or raise http_timeout"
+    return "broke the connection. Check the network"
