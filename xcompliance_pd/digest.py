@@ -38,9 +38,9 @@ class Digest:
     Examples
     --------
     >>> digest = Digest()
-    >>> digest.update(b"123\\n")
+    >>> digest.update(b"123456789")
     >>> digest.length, digest.crc32c.hex()
-    (4, 'f67d8c50')
+    (9, 'e3069283')
     """
 
     def __init__(self) -> None:

@@ -195,7 +195,7 @@ class Run:
             left = deadline - self._runner.clock.monotonic()
             if left <= 0:
                 raise WaitTimeout(
-                    f"Run {self.id} has not ended in time; its job goes on. To wait on: xc.open_run({self.id!r}).wait()",
+                    f"Run {self.id} has not ended in time; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
                     run_id=self.id,
                 )
             seconds = min(seconds, left)
