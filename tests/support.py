@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from typing import Any, Protocol
 
 import xcompliance_pd as xc
@@ -19,3 +22,50 @@ class Far(Protocol):
 def quick(far: Far, **settings: Any) -> xc.Client:
     """Return a client of the far side that never waits, with the ledger of the test's own home."""
     return xc.Client(far.token, far.url, **{"poll_interval": 0.0, **settings})
+
+
+class RawServer:
+    """A server on loopback that answers each connection with the next bytes it was given, then closes.
+
+    `seen` holds the head of each request. The last answer is repeated.
+    """
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = list(answers)
+        self.seen: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> RawServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept; closing alone does not
+        self._socket.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
+                    head += piece
+                self.seen.append(head)
+                connection.sendall(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(0.05)
+                with contextlib.suppress(OSError):
+                    while connection.recv(65536):  # what is left of the request, so that closing is no reset
+                        pass
+
+
+def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
+    """Return an HTTP answer; an underscore in a header's name stands for a dash."""
+    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body

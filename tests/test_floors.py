@@ -128,7 +128,7 @@ def test_two_sessions_no_redirects_no_unverified_tls() -> None:
     sandbox = {"sandbox"}
     assert count(r"requests\.Session\(\)", outside=sandbox) == {"transport.py": 1}  # made twice by one function
     assert count(r"(?<!self\.)\brequests\.(get|post|put|request)\(", outside=sandbox) == {}
-    assert count(r"allow_redirects=False") == {"transport.py": 3}
+    assert count(r"allow_redirects=False") == {"transport.py": 1}
     assert count(r"verify\s*=\s*False") == {}
 
 

@@ -421,9 +421,13 @@ def is_loopback(url: str) -> bool:
 
 def base_url(text: str) -> str:
     """Return the API's base URL without a trailing slash; https, or http on loopback only."""
-    parts = urlsplit(text.strip())
-    plain = parts.scheme == "http" and is_loopback(text.strip())
-    if not parts.hostname or not (parts.scheme == "https" or plain) or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text.strip())
+        odd = not parts.hostname or parts.port == 0 or parts.username or parts.query or parts.fragment
+        secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(text.strip()))
+    except ValueError:
+        odd, secure = True, False
+    if odd or not secure:
         raise InputError(
             "The base URL must look like https://api.x.com (plain http only for a sandbox on this machine). "
             f"Check base_url= and {BASE_URL_VARIABLE}."
@@ -431,23 +435,30 @@ def base_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def check_byte_url(url: Secret, api: str) -> str:
-    """Return a signed URL's text if bytes may go there, else raise: a server names it, so it is not trusted.
+def check_byte_url(url: Secret, api: str) -> None:
+    """Raise unless bytes may go to a signed URL: a server names it, so it is not trusted.
 
     Allowed are https on Google's storage hosts and on the API's own host; plain http only from loopback to
     loopback. X names both kinds ([quickstart]; docs of September 2026).
     """
-    text = url.reveal()
-    parts, home = urlsplit(text), urlsplit(api)
-    host = parts.hostname or ""
-    if is_loopback(api):
-        allowed = is_loopback(text) and parts.scheme in ("http", "https")
-    else:
-        storage = host == "storage.googleapis.com" or host.endswith(".storage.googleapis.com")
-        allowed = parts.scheme == "https" and (storage or host == home.hostname) and parts.port in (None, 443)
-    if not allowed or parts.username or parts.password:
+    host, allowed = _place(url, api)
+    if not allowed:
         raise UnexpectedResponse(
             f"The service named {redact(host, 60)!r} as the place for the file, which is neither X's API host nor "
             "Google's storage, so nothing was sent there. Report this if it persists."
         )
-    return text
+
+
+def _place(url: Secret, api: str) -> tuple[str, bool]:
+    """Return a signed URL's host and whether bytes may go there."""
+    try:
+        parts = urlsplit(url.reveal())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "an address nobody can read", False
+    if parts.username or parts.password:
+        return host, False
+    if is_loopback(api):
+        return host, is_loopback(url.reveal()) and parts.scheme in ("http", "https")
+    storage = host == "storage.googleapis.com" or host.endswith(".storage.googleapis.com")
+    return host, parts.scheme == "https" and (storage or host == urlsplit(api).hostname) and port in (None, 443)

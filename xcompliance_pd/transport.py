@@ -8,14 +8,13 @@ their tracebacks hold full URLs, so they end here: what leaves is one of ours, r
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -29,6 +28,9 @@ from .protocol import UPLOAD_CONTENT_TYPE, Answer, Received, Request, Secret, ch
 ANSWER_MAX = 16 << 20  # bytes of an API answer or an error body
 RESULT_MAX = 4 << 30  # bytes of a result file
 PIECE = 1 << 20  # bytes; upload pieces of 1 MiB reach the speed of loopback
+
+
+_T = TypeVar("_T")
 
 
 class _NoAuth(AuthBase):
@@ -137,38 +139,23 @@ class Transport:
         if request.body is not None:
             body = json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
-        auth = _Bearer(self._token(), self._base_url)
-        with (
-            _network_errors(self._base_url),
-            self._api.request(
-                request.method,
-                self._base_url + request.path,
-                params=dict(request.query),
-                data=body,
-                headers=headers,
-                auth=auth,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
-            return self._answer(response)
+        return self._exchange(
+            self._api,
+            request.method,
+            Secret(self._base_url + request.path),
+            self._answer,
+            params=dict(request.query),
+            data=body,
+            headers=headers,
+            auth=_Bearer(self._token(), self._base_url),
+        )
 
     def put(self, url: Secret, body: FileBody) -> Answer:
         """Upload a file to a signed URL. The Content-Type is signed, so it is sent byte-exact."""
-        target = check_byte_url(url, self._base_url)
-        with (
-            _network_errors(target),
-            self._bytes.put(
-                target,
-                data=body,
-                headers={"Content-Type": UPLOAD_CONTENT_TYPE},
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
-            return self._answer(response)
+        check_byte_url(url, self._base_url)
+        return self._exchange(
+            self._bytes, "PUT", url, self._answer, data=body, headers={"Content-Type": UPLOAD_CONTENT_TYPE}
+        )
 
     def get(self, url: Secret, sink: Callable[[bytes], Any]) -> Received:
         """Download a signed URL into `sink`, raw as it comes, and return what is known of it.
@@ -176,19 +163,9 @@ class Transport:
         Raises for any status but 200. A body that breaks off is no error here: what came is in the sink, and
         the returned value says ``broken``.
         """
-        target = check_byte_url(url, self._base_url)
-        with (
-            _network_errors(target),
-            self._bytes.get(
-                target,
-                # Google's storage would unpack a gzip object for a client that does not take gzip, and its
-                # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding
-                headers={"Accept-Encoding": "gzip"},
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
+        check_byte_url(url, self._base_url)
+
+        def receive(response: requests.Response) -> Received:
             if response.status_code != 200:
                 answer = self._answer(response)
                 decipher_bytes("Downloading the results", answer.status, answer.headers, answer.body)
@@ -205,6 +182,32 @@ class Transport:
             except urllib3.exceptions.HTTPError:
                 broken = True
             return digest.received(response.status_code, _headers(response), broken)
+
+        # Google's storage would unpack a gzip object for a client that does not take gzip, and its
+        # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding
+        return self._exchange(self._bytes, "GET", url, receive, headers={"Accept-Encoding": "gzip"})
+
+    def _exchange(
+        self,
+        session: requests.Session,
+        method: str,
+        url: Secret,
+        read: Callable[[requests.Response], _T],
+        **options: Any,
+    ) -> _T:
+        """Make one request and read its answer; a network error leaves as Unavailable and nothing else.
+
+        The failure is raised outside the ``except`` block, so that it carries no context, and no local variable
+        of the frames in its traceback holds a URL: IPython's verbose tracebacks print them.
+        """
+        try:
+            with session.request(
+                method, url.reveal(), timeout=self._timeout, allow_redirects=False, stream=True, **options
+            ) as response:
+                return read(response)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError) as error:
+            failure = _unavailable(error, urlsplit(url.reveal()).netloc)
+        raise failure
 
     @staticmethod
     def _answer(response: requests.Response) -> Answer:
@@ -227,28 +230,17 @@ def _headers(response: requests.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-@contextlib.contextmanager
-def _network_errors(url: str) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into Unavailable, without their text: it repeats the URL."""
-    host = urlsplit(url).netloc
-    try:
-        yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError) as error:
-        reason = _root(error)
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            failure = Unavailable(
-                f"The certificate of {host} cannot be verified. Behind a company proxy, pass its CA file as "
-                "Client(ca_bundle=...).",
-                sent=False,
-            )
-        else:
-            sent = not isinstance(
-                reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
-            )
-            failure = Unavailable(f"{host} {_what(reason)}.", retryable=True, sent=sent)
-    else:
-        return
-    raise failure from None
+def _unavailable(error: BaseException, host: str) -> Unavailable:
+    """Say what requests or urllib3 met without their text: it repeats the URL."""
+    reason = _root(error)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return Unavailable(
+            f"The certificate of {host} cannot be verified. Behind a company proxy, pass its CA file as "
+            "Client(ca_bundle=...).",
+            sent=False,
+        )
+    unsent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return Unavailable(f"{host} {_what(reason)}.", retryable=True, sent=not isinstance(reason, unsent))
 
 
 def _root(error: BaseException) -> BaseException:
