@@ -26,7 +26,7 @@ def job(status: str = "created", **more: object) -> Job:
 
 
 def saw(batch: Batch, seen: Job) -> Batch:
-    return life.on_job(batch, seen, JobType.TWEETS, NOW, 5.0)
+    return life.on_job(batch, seen, JobType.TWEETS, "ours", NOW, 5.0)
 
 
 def run(*batches: Batch) -> RunRecord:
@@ -125,7 +125,7 @@ def test_the_window_is_judged_by_the_servers_clock() -> None:
 
 def test_a_lost_upload_answer_is_recovered_and_dated_early() -> None:
     """If the job moved on, the upload had arrived; the check is dated by the job's creation, never later."""
-    batch = saw(OPEN, job("in_progress"))
+    batch = saw(life.uploading(OPEN), job("in_progress"))
     assert (batch.phase, batch.upload_proof, batch.checked_at) == (Phase.SUBMITTED, "status", NOW)
 
 
@@ -142,9 +142,41 @@ def test_unknown_status_keeps_looking() -> None:
     assert life.next_step(fresh, NOW + 6, NOW, True, job("pending")) is Step.LOOK
 
 
-@pytest.mark.parametrize("answer", [replace(job(), id="78"), replace(job(), type="users")])
+@pytest.mark.parametrize("status", ["in_progress", "complete"])
+def test_a_job_that_runs_on_no_file_or_half_a_file_of_ours_is_given_up(status: str) -> None:
+    """If the job moved on though our upload was never made, or is known to be cut, its results prove nothing."""
+    for batch in (OPEN, life.upload_broke(life.uploading(OPEN)), life.creating(BATCH)):
+        after = saw(batch, job(status))
+        assert (after.phase, after.attempt, after.proved) == (Phase.PLANNED, 2, False)
+
+
+def test_a_job_is_missed_twice_before_another_is_made() -> None:
+    """One list without our job may be late; only a second one some time later says that there is none."""
+    once = life.not_listed(life.creating(BATCH), NOW, 5.0)
+    assert (once.phase, once.look_at) == (Phase.CREATING, NOW + 5.0)
+    assert life.not_listed(once, NOW, 5.0).phase is Phase.PLANNED
+
+
+def test_looks_between_failed_transfers_do_not_end_the_row() -> None:
+    """A download that fails again and again waits longer each time, though the looks in between succeed."""
+    batch, waits = READY, []
+    for _ in range(4):
+        batch, stop = failed(batch, Step.DOWNLOAD, Unavailable("503", status=503, retryable=True))
+        waits.append((batch.look_at or 0) - NOW)
+        batch = saw(batch, job("complete"))
+        assert not stop
+    assert waits == [5.0, 7.5, 11.25, 16.875]
+
+
+def test_a_clock_set_back_blocks_nothing() -> None:
+    """A wait that ends days from now was not planned by this clock, so it is over."""
+    batch = replace(SUBMITTED, look_at=NOW + 3 * 86_400)
+    assert life.next_step(batch, NOW, NOW, True, None) is Step.LOOK
+
+
+@pytest.mark.parametrize("answer", [replace(job(), id="78"), replace(job(), type="users"), job(name="somebody's")])
 def test_an_answer_about_another_job_is_refused(answer: Job) -> None:
-    """The answer for another ID or type changes nothing."""
+    """The answer for another ID, type or name changes nothing."""
     with pytest.raises(UnexpectedResponse, match="nothing of it was used"):
         saw(OPEN, answer)
 
@@ -229,11 +261,17 @@ def test_a_rate_limit_waits_for_the_window_by_server_time() -> None:
     assert failed(SUBMITTED, Step.LOOK, error, server_now=NOW + 40)[0].look_at == NOW + 60
     far = RateLimited("429", status=429, retryable=True, retry_at=NOW + 1e9)
     assert failed(SUBMITTED, Step.LOOK, far)[0].look_at == NOW + 900
+    past = RateLimited("429", status=429, retryable=True, retry_at=NOW - 100)
+    once = failed(SUBMITTED, Step.LOOK, past)[0]
+    assert (once.look_at, failed(once, Step.LOOK, past)[0].look_at) == (NOW + 5.0, NOW + 7.5)
 
 
-def test_expired_upload_url_means_a_new_job() -> None:
-    """ExpiredToken on the upload cannot be cured with the same job."""
-    after, stop = failed(OPEN, Step.UPLOAD, Refused("400", status=400, code="ExpiredToken"))
+def test_expired_upload_url_means_a_look_and_then_a_new_job() -> None:
+    """ExpiredToken cannot be cured with the same job, but an earlier upload may have arrived, so it looks first."""
+    expired = Refused("400", status=400, code="ExpiredToken")
+    after, stop = failed(OPEN, Step.UPLOAD, expired)
+    assert (after.phase, after.attempt, stop) == (Phase.OPEN, 1, False)
+    after, stop = failed(saw(after, job()), Step.UPLOAD, expired)
     assert (after.phase, after.attempt, stop) == (Phase.PLANNED, 2, False)
 
 

@@ -30,7 +30,9 @@ def transport(url: str) -> Transport:
 
 def fetched(*answers: bytes) -> Received:
     with RawServer(*answers) as server:
-        return transport(server.url).get(Secret(f"{server.url}/o?X-Goog-Signature={SIGNATURE}"), lambda block: None)
+        return transport(server.url).get(
+            Secret(f"{server.url}/o?X-Goog-Signature={SIGNATURE}"), lambda block: None, 10**6
+        )
 
 
 def test_the_token_goes_to_the_api_only(box: xc.Sandbox) -> None:
@@ -49,7 +51,7 @@ def test_netrc_is_never_used(host: str, tmp_path: Path, monkeypatch: pytest.Monk
     with RawServer(answer(b"{}", Content_Length="2")) as server:
         wire = transport(server.url)
         wire.send(protocol.list_jobs(JobType.TWEETS))
-        wire.get(Secret(f"{server.url}/o"), lambda block: None)
+        wire.get(Secret(f"{server.url}/o"), lambda block: None, 10**6)
         wire.put(Secret(f"{server.url}/o"), FileBody(tmp_path / "ids"))
     api, download, upload = server.seen
     assert f"Authorization: Bearer {TOKEN}".encode() in api
@@ -80,7 +82,7 @@ def test_redirects_are_never_followed(status: str, tmp_path: Path) -> None:
             with pytest.raises(xc.UnexpectedResponse, match="never followed"):
                 protocol.decipher(request, wire.send(request))
             with pytest.raises(xc.UnexpectedResponse, match="never followed"):
-                wire.get(Secret(f"{server.url}/o"), lambda block: None)
+                wire.get(Secret(f"{server.url}/o"), lambda block: None, 10**6)
             put = wire.put(Secret(f"{server.url}/o"), FileBody(tmp_path / "ids"))
             with pytest.raises(xc.UnexpectedResponse, match="never followed"):
                 protocol.decipher_bytes("Uploading", put.status, put.headers, put.body)
@@ -135,7 +137,7 @@ def test_short_bodies_are_kept_but_broken() -> None:
     """What came before a cut is in the sink, and the answer says that it broke."""
     blocks: list[bytes] = []
     with RawServer(answer(b"half", Content_Length="8")) as server:
-        received = transport(server.url).get(Secret(f"{server.url}/o"), blocks.append)
+        received = transport(server.url).get(Secret(f"{server.url}/o"), blocks.append, 10**6)
     assert b"".join(blocks) == b"half"
     assert received.broken
 
@@ -162,7 +164,7 @@ def test_no_error_tells_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     texts: list[str] = []
     with RawServer(b"") as server:
         wire, url = transport(server.url), Secret(f"{server.url}/o?X-Goog-Signature={SIGNATURE}")
-        for attempt in (lambda: wire.get(url, print), lambda: wire.send(protocol.list_jobs(JobType.USERS))):
+        for attempt in (lambda: wire.get(url, print, 10**6), lambda: wire.send(protocol.list_jobs(JobType.USERS))):
             with pytest.raises(xc.Unavailable) as caught:
                 attempt()
             error = caught.value

@@ -67,10 +67,13 @@ class Client:
         *,
         clock: Clock | None = None,
     ) -> None:
+        given = None if token is None else Secret(token)
+        token = None  # verbose tracebacks print arguments
         if batch_size < 1 or max_requests < 1 or poll_interval < 0:
             raise InputError("batch_size and max_requests must be at least 1, poll_interval at least 0.")
         self.base_url = protocol.base_url(base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
-        self._given = None if token is None else _clean_token(token, "token=")
+        self._given = None if given is None else _clean_token(given, "token=")
+        self._environment = True
         self._batch_size = batch_size
         self.clock = clock or Clock()
         self._ledger = Ledger(home)
@@ -83,9 +86,15 @@ class Client:
     def _token(self) -> Secret:
         if self._given is not None:
             return self._given
+        if not self._environment:
+            raise AuthError(
+                f"This run was made against {self.base_url}, which is not where the token in the environment belongs. "
+                f"Pass client=xc.Client(token=..., base_url={self.base_url!r}), or client=box.client for a sandbox.",
+                sent=False,
+            )
         for name in TOKEN_VARIABLES:
-            if text := os.environ.get(name):
-                return _clean_token(text, name)
+            if os.environ.get(name):
+                return _clean_token(Secret(os.environ[name]), name)
         raise AuthError(
             "There is no Bearer token. Set one of the environment variables "
             f"{', '.join(TOKEN_VARIABLES)}, or pass xc.Client(token=...); to try everything without an account, "
@@ -116,6 +125,8 @@ class Client:
             There is no token. Nothing was written.
         """
         self._token()
+        if not isinstance(label, str | None):
+            raise InputError(f"A label is text, not {label.__class__.__name__}. Put it in quotes.")
         parts = id_rules.slices(unique, self._batch_size)
         with self._ledger.planning():
             if not fresh and (same := self._unfinished(parts, len(unique), type)) is not None:
@@ -143,7 +154,7 @@ class Client:
         """Return the newest unfinished run of the same IDs, type and service."""
         candidates = [
             record
-            for record in map(self._ledger.load, self._ledger.run_ids())
+            for record in self._ledger.readable()
             if (record.type, record.base_url, record.ids, record.ended) == (type, self.base_url, count, False)
         ]
         if not candidates:
@@ -227,15 +238,14 @@ def _state(record: RunRecord) -> str:
     return "failed" if record.dead else "done"
 
 
-def _clean_token(text: str, where: str) -> Secret:
+def _clean_token(token: Secret, where: str) -> Secret:
     """Check a token before it gets near a header; its text is in no message."""
-    token = text.strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
+    if not re.fullmatch(r"[\x21-\x7e]+", token.reveal().strip()):
         raise InputError(
             f"The token in {where} is empty or holds spaces or other characters that no token has. "
             "Copy it again, without the word Bearer."
         )
-    return Secret(token)
+    return Secret(token.reveal().strip())
 
 
 def runs(home: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -268,4 +278,6 @@ def open_run(run_id: str, client: Client | None = None) -> Run:
     """
     if client is None:
         client = Client(base_url=Ledger().load(run_id).base_url)
+        # The environment's token is for the environment's service, not for any address in a file.
+        client._environment = client.base_url in (DEFAULT_BASE_URL, Client().base_url)
     return client.open_run(run_id)

@@ -22,6 +22,7 @@ import google_crc32c
 
 from .protocol import Received, stored_hashes
 
+MEMBERS_MAX = 1000  # of gzip; a composed object has at most 32 parts
 UNPACKED_MAX = 4 << 30  # bytes; a result line has some 140, so this is 30 million findings in one batch
 
 
@@ -151,13 +152,15 @@ def unpack(blocks: Iterable[bytes], coding: str, limit: int = UNPACKED_MAX) -> I
     if coding == "identity":
         yield from blocks
         return
-    total, member = 0, zlib.decompressobj(31)
+    total, members, member = 0, 1, zlib.decompressobj(31)
     began = False
     for block in blocks:
         data = block
         while data:
             if member.eof:
-                member = zlib.decompressobj(31)
+                member, members = zlib.decompressobj(31), members + 1
+                if members > MEMBERS_MAX:
+                    raise ValueError(f"it has over {MEMBERS_MAX} gzip members")
             began = True
             try:
                 out = member.decompress(data, 1 << 20)

@@ -186,7 +186,8 @@ def _from_integers(numbers: NDArray[Any]) -> IdColumn:
 def _from_floats(numbers: NDArray[Any]) -> IdColumn:
     """Accept whole numbers below the size from which a float of this width no longer tells neighbours apart."""
     problem = np.zeros(len(numbers), dtype=np.uint8)
-    limit = 2.0 ** (np.finfo(numbers.dtype).nmant + 1)
+    # A wider float was most likely made from float64, and is no better than that.
+    limit = 2.0 ** min(np.finfo(numbers.dtype).nmant + 1, 53)
     finite = np.isfinite(numbers)
     with np.errstate(invalid="ignore"):
         problem[numbers != np.floor(numbers)] = _CODE["decimal point"]

@@ -153,7 +153,7 @@ class Ledger:
             raise LedgerError(
                 f"{path} cannot be read ({error.strerror}). Check its permissions.", run_id=run_id
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise LedgerError(_damaged(path), run_id=run_id) from None
         schema = data.get("schema") if isinstance(data, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
@@ -161,9 +161,20 @@ class Ledger:
                 f"{path} was written by a newer version of xcompliance-pd. Upgrade to open this run.", run_id=run_id
             )
         try:
-            return _record(data)
+            record = _record(data)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise LedgerError(_damaged(path), run_id=run_id) from None
+        if record.id != run_id or not _sound(record):
+            raise LedgerError(_damaged(path), run_id=run_id)
+        return record
+
+    def readable(self) -> list[RunRecord]:
+        """Return the records of all runs that can be read."""
+        records = []
+        for run_id in self.run_ids():
+            with contextlib.suppress(LedgerError):
+                records.append(self.load(run_id))
+        return records
 
     def forget(self, run_id: str) -> None:
         """Delete a run's folder. Asks nobody; the caller holds the lock."""
@@ -230,7 +241,15 @@ class Ledger:
         with _disk_errors(self.home):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with filelock.FileLock(self.home / "lock", mode=0o600):
+                self._sweep()
                 yield
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half-made; only the holder of the lock makes runs."""
+        if self._runs.is_dir():
+            for folder in self._runs.iterdir():
+                if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def drive_lock(self, run_id: str) -> filelock.BaseFileLock:
         """Return the lock that the one process driving a run holds; the system frees it when the process dies."""
@@ -253,6 +272,20 @@ def _batch(data: dict[str, Any]) -> Batch:
     data["grade"] = None if data["grade"] is None else Grade(data["grade"])
     data["past_jobs"] = tuple(data["past_jobs"])
     return Batch(**data)
+
+
+def _sound(record: RunRecord) -> bool:
+    """Whether the parts that JSON does not type are what they have to be."""
+    numbers = [batch.number for batch in record.batches]
+    times = [record.created_at, *(batch.look_at or 0 for batch in record.batches)]
+    return (
+        numbers == list(range(1, len(numbers) + 1))
+        and len(numbers) > 0
+        and all(isinstance(time, int | float) for time in times)
+        and all(isinstance(text, str) for text in (record.base_url, record.ids_sha256))
+        and isinstance(record.requests, dict)
+        and all(isinstance(count, int) for count in (record.ids, *record.requests.values()))
+    )
 
 
 def _open_new(path: Path) -> BinaryIO:

@@ -15,12 +15,13 @@ CREATING   CREATE    a job                                                by its
            CREATE    no: surely not sent, 429, a 4xx but 409              PLANNED
            CREATE    a lost answer, 5xx, 409, no JSON (a job may exist)   CREATING
            ADOPT     a job in X's list that bears our name                by its status
-           ADOPT     no such job                                          PLANNED, later if a foreign job is active
+           ADOPT     no such job, twice                                   PLANNED, later if a foreign job is active
 OPEN       UPLOAD    200, and the hashes agree where given                SUBMITTED
            UPLOAD    200, but other hashes: the job got damaged IDs       PLANNED, a new job
            UPLOAD    anything else                                        OPEN, and LOOK before trying again
            REPLAN    the upload window has closed                         PLANNED, a new job (3 at most), or DEAD
 any        LOOK      a job                                                by its status (`BY_STATUS`)
+any        LOOK      it moved on, but our upload was cut or never made    PLANNED, a new job
 READY      DOWNLOAD  a whole result                                       DONE
            DOWNLOAD  damaged 5 times, or proof is not to be had           DONE, but unproved
            DOWNLOAD  the results are gone                                 DEAD
@@ -42,12 +43,13 @@ from typing import Final
 
 from .digest import Grade
 from .errors import RateLimited, RemoteError, UnexpectedResponse
-from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit
+from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit, redact
 
 ATTEMPTS_MAX = 3  # jobs for one batch
 DOWNLOADS_MAX = 5  # downloads of one result
 FAILURES_MAX = 5  # failures in a row while nothing is at stake, or while a sandbox does not answer
 WAIT_MAX = 900.0  # seconds; a rate-limit window (https://docs.x.com/x-api/fundamentals/rate-limits)
+OUTAGE_MAX = 300.0  # seconds between two tries while the service does not answer
 POLL_MAX = 60.0  # seconds between looks at a job, unless the rate limit asks for more
 UPLOAD_MARGIN = 10.0  # seconds before the upload window closes at which a new job is the better choice
 SCARCE = 5  # requests left in the window from which on they are spread over the rest of it
@@ -133,12 +135,16 @@ class Batch:
     past_jobs: tuple[str, ...] = ()  # jobs that expired before they got the file
     job_created_at: float | None = None  # server time
     upload_expires_at: float | None = None  # server time
+    uploads: int = 0  # begun
+    upload_cut: bool = False  # an upload broke off before its end
     upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
     checked_at: float | None = None  # server time of the confirmed upload
     looks: int = 0  # at this job
     downloads: int = 0
+    unlisted: int = 0  # how often X's whole list of jobs did not hold ours
     look_at: float | None = None  # our clock: not before this
-    failures: int = 0  # retryable ones, in a row
+    failures: int = 0  # retryable ones of requests to the API, in a row
+    byte_failures: int = 0  # of uploads and downloads, in a row; a look in between does not end the row
     failing_since: float | None = None
     blocked_by: str | None = None  # a foreign active job of this type
     grade: Grade | None = None
@@ -230,7 +236,8 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
     """
     if batch.phase in ENDED:
         return Step.NONE
-    if batch.look_at is not None and batch.look_at > now:
+    # A wait longer than any we would plan means that our clock was set back.
+    if batch.look_at is not None and now < batch.look_at <= now + WAIT_MAX:
         return Step.WAIT
     if batch.phase is Phase.PLANNED:
         return Step.CREATE if slot_free else Step.WAIT
@@ -304,18 +311,19 @@ def _epoch(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def on_job(batch: Batch, job: Job, type: JobType, now: float, wait: float) -> Batch:
+def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: float) -> Batch:
     """Return the batch after its job was seen, on creation, in the list, or by a look.
 
     Raises
     ------
     UnexpectedResponse
-        The answer is about another job or type: nothing of it can be used.
+        The answer is about a job of another ID, type or name: nothing of it can be used.
     """
-    if batch.job_id not in (None, job.id) or job.type != type:
+    if batch.job_id not in (None, job.id) or job.type != type or job.name not in (None, name):
         raise UnexpectedResponse(
-            f"The service answered with job {job.id} of type {job.type!r} where job {batch.job_id or 'new'} of type "
-            f"{str(type)!r} was expected, so nothing of it was used. Report this if it persists.",
+            f"The service answered with another job ({job.id}, type {redact(job.type, 20)!r}) than the one asked for "
+            f"({batch.job_id or 'a new one'}, type {str(type)!r}), so nothing of it was used. Report this if it "
+            "persists.",
             status=200,
         )
     fresh = batch.job_id is None
@@ -326,7 +334,8 @@ def on_job(batch: Batch, job: Job, type: JobType, now: float, wait: float) -> Ba
         upload_expires_at=_epoch(job.upload_expires_at) or batch.upload_expires_at,
         looks=0 if fresh else batch.looks + 1,
         failures=0,
-        failing_since=None,
+        failing_since=batch.failing_since if batch.byte_failures else None,
+        unlisted=0,
         blocked_by=None,
     )
     try:
@@ -340,6 +349,9 @@ def on_job(batch: Batch, job: Job, type: JobType, now: float, wait: float) -> Ba
     if phase is Phase.DEAD:
         why = "its results are gone (X keeps them for seven days)" if status is _E else "X says it failed"
         return replace(seen, phase=phase, look_at=None, reason=why + (f": {job.error}" if job.error else ""))
+    if phase in (Phase.SUBMITTED, Phase.READY) and seen.upload_proof is None and (seen.upload_cut or not seen.uploads):
+        # The job runs on a file that we know was cut, or never sent: what it does not list proves nothing.
+        return replan(seen)
     if phase in (Phase.SUBMITTED, Phase.READY) and seen.upload_proof is None:
         # The answer to our upload was lost, but the job moved on. It may have done so long ago, so the time of
         # the check is the latest that is surely not too late: the job's creation.
@@ -347,14 +359,26 @@ def on_job(batch: Batch, job: Job, type: JobType, now: float, wait: float) -> Ba
     return replace(seen, phase=phase, look_at=now + wait if phase is Phase.SUBMITTED else None)
 
 
-def not_listed(batch: Batch) -> Batch:
-    """X's list holds no job of our name, so the request to create it made none."""
-    return replace(batch, phase=Phase.PLANNED, look_at=None)
+def not_listed(batch: Batch, now: float, wait: float) -> Batch:
+    """X's list holds no job of our name: seen twice, some time apart, the request to create it made none."""
+    if batch.unlisted == 0:
+        return replace(batch, unlisted=1, look_at=now + wait)
+    return replace(batch, phase=Phase.PLANNED, unlisted=0, look_at=None)
 
 
 def blocked(batch: Batch, by: str, now: float, wait: float) -> Batch:
     """Somebody else's job of this type is active; X allows one at a time. It is waited for, never touched."""
     return replace(batch, phase=Phase.PLANNED, blocked_by=by, look_at=now + wait)
+
+
+def uploading(batch: Batch) -> Batch:
+    """Written down before the first byte leaves, so that a job that moved on without us is noticed."""
+    return replace(batch, uploads=batch.uploads + 1)
+
+
+def upload_broke(batch: Batch) -> Batch:
+    """The connection broke before the whole file had left."""
+    return replace(batch, upload_cut=True)
 
 
 def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wait: float) -> Batch:
@@ -365,6 +389,7 @@ def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wa
         upload_proof=proof,
         checked_at=server_date if server_date is not None else batch.job_created_at,
         failures=0,
+        byte_failures=0,
         failing_since=None,
         look_at=now + wait,
     )
@@ -383,9 +408,15 @@ def replan(batch: Batch) -> Batch:
         job_id=None,
         job_created_at=None,
         upload_expires_at=None,
+        uploads=0,
+        upload_cut=False,
         upload_proof=None,
         checked_at=None,
         looks=0,
+        downloads=0,
+        framed_sha256=None,
+        byte_failures=0,
+        failing_since=None,
         look_at=None,
     )
 
@@ -418,6 +449,7 @@ def on_results(
         phase=Phase.DONE,
         look_at=None,
         failures=0,
+        byte_failures=0,
         failing_since=None,
         downloads=batch.downloads + 1,
         grade=grade,
@@ -469,15 +501,23 @@ def on_error(
     at_stake : bool
         Whether the run has a job already. Without one, a user with a wrong address should hear of it soon.
     """
-    if isinstance(error, RateLimited):
-        left = error.retry_at - server_now if error.retry_at is not None else POLL_MAX
-        wait = min(max(left, 1.0), WAIT_MAX)
-        return replace(batch, phase=Phase.PLANNED if step is Step.CREATE else batch.phase, look_at=now + wait), False
-    failures = batch.failures + 1
-    since = batch.failing_since if batch.failing_since is not None else now
-    later = replace(batch, failures=failures, failing_since=since, look_at=now + delay(first, failures - 1, 300.0))
-    halted = replace(batch, failures=0, failing_since=None, look_at=None)
+    bytewise = step in (Step.UPLOAD, Step.DOWNLOAD)
+    failures = (batch.byte_failures if bytewise else batch.failures) + 1
+    later = replace(
+        batch,
+        failures=batch.failures if bytewise else failures,
+        byte_failures=failures if bytewise else batch.byte_failures,
+        failing_since=batch.failing_since if batch.failing_since is not None else now,
+        look_at=now + delay(first, failures - 1, OUTAGE_MAX),
+    )
+    halted = replace(batch, failures=0, byte_failures=0, failing_since=None, look_at=None)
     lasting = failures >= FAILURES_MAX
+    if isinstance(error, RateLimited):
+        phase = Phase.PLANNED if step is Step.CREATE else batch.phase
+        left = error.retry_at - server_now if error.retry_at is not None else 0.0
+        if left > 0:  # the window ends by itself: no failure
+            return replace(batch, phase=phase, look_at=now + min(left, WAIT_MAX)), False
+        return replace(later, phase=phase, look_at=now + delay(max(first, 1.0), failures - 1, WAIT_MAX)), False
     if step is Step.CREATE:
         if error.status == 409 or error.code == "conflict":
             return later, False  # still CREATING: the list tells whether it is ours
@@ -487,7 +527,8 @@ def on_error(
         stop = not error.retryable or (lasting and (sandbox or (none_made and not at_stake)))
         return replace(halted if stop else later, phase=phase), stop
     if step is Step.UPLOAD and error.code == URL_EXPIRED:
-        return replan(batch), False
+        # An earlier upload may have arrived: look first. If the job still waits, the window has closed.
+        return (replan(batch) if batch.byte_failures else later), False
     if step is Step.DOWNLOAD and (error.code in NO_OBJECT or error.code == URL_EXPIRED):
         if batch.downloads + 1 >= DOWNLOADS_MAX:
             return results_gone(batch), False
@@ -603,9 +644,9 @@ def _batch_note(batch: Batch) -> str:
         return "" if batch.proved else f"{which} proves nothing about IDs it does not list: {batch.reason}."
     if batch.blocked_by is not None:
         return f"Waiting for job {batch.blocked_by}: X runs one job of a type at a time."
-    if batch.failures:
+    if tries := batch.failures + batch.byte_failures:
         since = datetime.fromtimestamp(batch.failing_since or 0, UTC)
-        return f"The service is unreachable since {since:%H:%M} UTC ({batch.failures} tries); still trying."
+        return f"The service is unreachable since {since:%H:%M} UTC ({tries} tries); still trying."
     if batch.phase is Phase.READY and batch.downloads:
         return f"{which}: downloading again, because {batch.reason}."
     return ""

@@ -19,7 +19,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -162,7 +162,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)  # it may hold signed URLs, and verbose tracebacks print local variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +208,16 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """Return the answer's rate limit, or None when a header is missing or no number."""
     try:
         limit, remaining, reset = (int(headers[f"x-rate-limit-{part}"]) for part in ("limit", "remaining", "reset"))
-    except (KeyError, ValueError):
+        return RateLimit(limit, remaining, float(reset))
+    except (KeyError, ValueError, OverflowError):
         return None
-    return RateLimit(limit, remaining, float(reset))
 
 
 def server_time(headers: Mapping[str, str]) -> float | None:
     """Return the answer's Date in seconds since the epoch, or None."""
     try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
+        moment = parsedate_to_datetime(headers["date"])
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
@@ -266,10 +267,11 @@ def _problem(body: bytes) -> tuple[str | None, str]:
     parts = [data.get("title"), data.get("detail"), first.get("message"), data.get("message")]
     text = ": ".join(dict.fromkeys(p for p in parts if isinstance(p, str) and p))
     kind = data.get("type")
-    code = kind.rsplit("/", 1)[-1] if isinstance(kind, str) else None
-    return code, redact(text)
+    code = kind.rsplit("/", 1)[-1] if isinstance(kind, str) else ""
+    return code if _PROBLEM.fullmatch(code) else None, redact(text)
 
 
+_PROBLEM = re.compile(r"[A-Za-z0-9:-]{1,64}")
 _XML_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
 
 _NOT_APP_ONLY = (
@@ -335,8 +337,12 @@ def decipher_bytes(what: str, status: int, headers: Mapping[str, str], body: byt
     raise _error(what, status, headers, code, text, token_used=False)
 
 
-def parse_job(data: Any) -> Job:
-    """Return the job of a ``data`` member; raise UnexpectedResponse when it has no usable id, type or status."""
+def parse_job(answer: Mapping[str, Any]) -> Job:
+    """Return the job in an answer; raise UnexpectedResponse when it has no usable id, type or status."""
+    return _job(answer.get("data"))
+
+
+def _job(data: Any) -> Job:
     if not isinstance(data, dict):
         raise UnexpectedResponse("The answer holds no job. Ask again later.", status=200, retryable=True)
     job_id, kind, status = data.get("id"), data.get("type"), data.get("status")
@@ -373,12 +379,18 @@ def parse_job(data: Any) -> Job:
     )
 
 
-def parse_jobs(data: Mapping[str, Any]) -> list[Job]:
-    """Return the jobs of a list answer; an empty list has no ``data`` key ([spec] minItems 1)."""
-    jobs = data.get("data", [])
-    if not isinstance(jobs, list):
-        raise UnexpectedResponse("The list of jobs is not a list. Ask again later.", status=200, retryable=True)
-    return [parse_job(job) for job in jobs]
+def parse_jobs(answer: Mapping[str, Any]) -> list[Job]:
+    """Return the jobs of a list answer, if it is sure to be the whole list.
+
+    An empty list has no ``data`` key ([spec] minItems 1), only ``meta`` with a count of 0; ``meta`` itself was absent
+    in 2021. An answer with errors, or whose count differs, may lack a job of ours, so it is no list.
+    """
+    jobs, meta = answer.get("data"), answer.get("meta")
+    count = meta.get("result_count") if isinstance(meta, dict) else None
+    empty = jobs is None and count == 0
+    if "errors" in answer or not (isinstance(jobs, list) or empty) or (count is not None and count != len(jobs or [])):
+        raise UnexpectedResponse("The list of jobs is not whole. Ask again later.", status=200, retryable=True)
+    return [_job(job) for job in jobs or []]
 
 
 def stored_hashes(headers: Mapping[str, str]) -> dict[str, bytes] | None:
@@ -419,11 +431,15 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+# Nothing that two URL parsers might read differently: no user, no backslash, no other scripts' dots.
+_NETLOC = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
+
+
 def base_url(text: str) -> str:
     """Return the API's base URL without a trailing slash; https, or http on loopback only."""
     try:
         parts = urlsplit(text.strip())
-        odd = not parts.hostname or parts.port == 0 or parts.username or parts.query or parts.fragment
+        odd = not _NETLOC.fullmatch(parts.netloc) or parts.port == 0 or parts.query or parts.fragment
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(text.strip()))
     except ValueError:
         odd, secure = True, False
@@ -456,7 +472,7 @@ def _place(url: Secret, api: str) -> tuple[str, bool]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return "an address nobody can read", False
-    if parts.username or parts.password:
+    if not _NETLOC.fullmatch(parts.netloc) or not re.fullmatch(r"[\x21-\x7e]+", url.reveal()):
         return host, False
     if is_loopback(api):
         return host, is_loopback(url.reveal()) and parts.scheme in ("http", "https")

@@ -92,7 +92,9 @@ class Run:
         return self._error
 
     def _live(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a background thread, other than the caller, drives the run."""
+        thread = self._thread
+        return thread is not None and thread.is_alive() and thread is not threading.current_thread()
 
     def _why_stopped(self) -> str:
         return str(self._error) or "Waiting was interrupted." if self._error is not None else "Nobody watches this run."
@@ -102,25 +104,31 @@ class Run:
     def start(self) -> Run:
         """Drive the run in a background thread until it ends; return at once."""
         with self._guard:
-            if not self._live() and not self.done():
-                self._stop.clear()
+            busy = self._live() and not self._stop.is_set()
+            if not busy and not self.done():
                 self._error = None
+                self._stop = threading.Event()  # its own: a thread that was told to stop stays told
                 # A daemon: an hour of waiting must not hold the interpreter's exit. The run is on disk.
-                self._thread = threading.Thread(target=self._background, name=self.id, daemon=True)
+                self._thread = threading.Thread(target=self._background, args=(self._stop,), name=self.id, daemon=True)
                 self._thread.start()
         return self
 
-    def _background(self) -> None:
+    def _background(self, stop: threading.Event) -> None:
         try:
-            self._drive(None, lambda snapshot: None)
+            self._drive(stop, None, lambda snapshot: None)
         except Exception as error:
             self._error = error
-        for callback in list(self._callbacks):
-            self._call(callback)
+        self._call_back()
 
-    def _call(self, callback: Callable[[Run], object]) -> None:
+    def _call_back(self) -> None:
+        with self._guard:
+            functions, self._callbacks = self._callbacks, []
+        for function in functions:
+            self._call(function)
+
+    def _call(self, function: Callable[[Run], object]) -> None:
         try:
-            callback(self)
+            function(self)
         except Exception:
             log.exception("a callback of run %s failed", self.id)
 
@@ -142,34 +150,40 @@ class Run:
         Raises
         ------
         WaitTimeout
-            `timeout` or the request budget is used up.
+            `timeout` or the request budget is used up, or somebody called `stop`.
         RemoteError
             Something that waiting does not cure.
         """
         deadline = None if timeout is None else self._runner.clock.monotonic() + timeout
         show: Watch = watch or (lambda snapshot: None)
-        if self._live():
-            while self._live():
+        thread = self._thread
+        if thread is not None and self._live():
+            while thread.is_alive():
                 show(self.snapshot())
-                self._pause(FOLLOW, deadline)
-            if self._error is not None:
-                raise self._error
+                self._check(deadline)
+                thread.join(FOLLOW)
             show(self.snapshot())
         else:
-            self._stop.clear()
-            self._error = None
+            self._stop, self._error = threading.Event(), None
             try:
-                self._drive(deadline, show)
+                self._drive(self._stop, deadline, show)
             except BaseException as error:
                 self._error = error
                 raise
+            self._call_back()
+        if not self.done():
+            raise self._error or WaitTimeout(
+                f"Watching run {self.id} was stopped; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
+                run_id=self.id,
+            )
         return self
 
-    def _drive(self, deadline: float | None, watch: Watch) -> None:
-        """Advance the run until it ends or is stopped; while another process drives it, follow."""
+    def _drive(self, stop: threading.Event, deadline: float | None, watch: Watch) -> None:
+        """Advance the run until it ends or is stopped; while somebody else drives it, follow."""
+        clock = self._runner.clock
         lock = self._runner.ledger.drive_lock(self.id)
         try:
-            while not self._stop.is_set():
+            while not stop.is_set():
                 if not lock.is_locked:
                     with contextlib.suppress(filelock.Timeout):
                         lock.acquire(timeout=0)
@@ -182,24 +196,26 @@ class Run:
                 watch(snapshot)
                 if wait is None:
                     return
-                until = self._runner.clock.monotonic() + wait
-                while (left := until - self._runner.clock.monotonic()) > 0 and not self._stop.is_set():
-                    self._pause(min(left, TICK), deadline)
+                until = clock.monotonic() + wait
+                while (left := until - clock.monotonic()) > 0 and not stop.is_set():
+                    limit = self._check(deadline)
+                    clock.pause(stop, min(left, limit, TICK))  # the only wait; `stop` ends it, and so does Ctrl-C
                     watch(self._runner.snapshot(self.id))
+                self._check(deadline)
         finally:
             lock.release()
 
-    def _pause(self, seconds: float, deadline: float | None) -> None:
-        """The only wait. It ends early on `stop`, and on Ctrl-C where the caller's thread waits."""
-        if deadline is not None:
-            left = deadline - self._runner.clock.monotonic()
-            if left <= 0:
-                raise WaitTimeout(
-                    f"Run {self.id} has not ended in time; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
-                    run_id=self.id,
-                )
-            seconds = min(seconds, left)
-        self._runner.clock.pause(self._stop, seconds)
+    def _check(self, deadline: float | None) -> float:
+        """Return the seconds left until the deadline; raise when there are none."""
+        if deadline is None:
+            return TICK
+        left = deadline - self._runner.clock.monotonic()
+        if left <= 0:
+            raise WaitTimeout(
+                f"Run {self.id} has not ended in time; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
+                run_id=self.id,
+            )
+        return left
 
     def stop(self) -> None:
         """Stop watching. The remote job goes on, and `start`, `wait` or another process can take over."""
@@ -209,15 +225,33 @@ class Run:
             thread.join(timeout=5.0)
 
     def add_done_callback(self, function: Callable[[Run], object]) -> None:
-        """Call `function(run)` when the background thread is through with the run; at once if it has ended."""
-        if self._live():
-            self._callbacks.append(function)
-        else:
+        """Call `function(run)` when whoever drives the run here is through with it; at once if it has ended."""
+        with self._guard:
+            ended = self.done()
+            if not ended:
+                self._callbacks.append(function)
+        if ended:
             self._call(function)
 
     def __await__(self) -> Generator[Any, None, Run]:
         """Wait for the run without blocking the event loop."""
-        return asyncio.to_thread(self.wait).__await__()
+        loop = asyncio.get_running_loop()
+        through: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not through.done():
+                through.set_result(None)
+
+        def wake(run: Run) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle)
+
+        self.start()
+        self.add_done_callback(wake)
+        yield from through
+        if self._error is not None and not self.done():
+            raise self._error
+        return self
 
     # ----------------------------------------------------------------- what came of it
 

@@ -13,19 +13,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from . import ids as id_rules
 from . import lifecycle, protocol, results
 from .digest import Grade, damage, grade, hashes_agree, unpack
-from .errors import JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
-from .ledger import Incoming, Ledger
+from .errors import ComplianceError, JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
+from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, Snapshot, Step
 from .protocol import Job, RateLimit
 from .transport import FileBody, Transport
 from .verdicts import Covered
+
+PIECE = 1 << 16  # bytes given to the reader at once; a gzip member's rest is copied, so large pieces are slow
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +106,38 @@ class Runner:
         batch, step, wait = lifecycle.choose(run, self.clock.now(), self.server_now(), self._jobs)
         if batch is None:
             return self._tick(run, wait)
+        caught: ComplianceError | None = None
         try:
             run = self._do(run, batch, step)
-        except RemoteError as error:
-            self._jobs.pop(batch.job_id or "", None)  # look again before the next try
-            run = self.ledger.load(run_id)
-            batch = run.batches[batch.number - 1]
-            after, stop = lifecycle.on_error(
-                batch,
-                step,
-                error,
-                now=self.clock.now(),
-                server_now=self.server_now(),
-                first=self._first,
-                sandbox=run.sandbox,
-                at_stake=any(b.job_id for b in run.batches),
-            )
-            run = self._save(run, after)
-            if stop:
-                raise self._explained(error, run) from None
+        except ComplianceError as error:
+            # Without traceback and context: local variables down there hold answers, whose URLs are credentials.
+            caught = error.with_traceback(None)
+            caught.__context__ = None
+        if isinstance(caught, RemoteError):
+            run, caught = self._failed(caught, run_id, batch.number, step)
+        if caught is not None:
+            raise caught
         return self._tick(run, 0.0)
+
+    def _failed(
+        self, error: RemoteError, run_id: str, number: int, step: Step
+    ) -> tuple[RunRecord, ComplianceError | None]:
+        """Record a failed step; return the run, and the error if waiting does not cure it."""
+        run = self.ledger.load(run_id)
+        batch = run.batches[number - 1]
+        self._jobs.pop(batch.job_id or "", None)  # look again before the next try
+        after, stop = lifecycle.on_error(
+            batch,
+            step,
+            error,
+            now=self.clock.now(),
+            server_now=self.server_now(),
+            first=self._first,
+            sandbox=run.sandbox,
+            at_stake=any(b.job_id for b in run.batches),
+        )
+        run = self._save(run, after)
+        return run, self._explained(error, run) if stop else None
 
     def _tick(self, run: RunRecord, wait: float | None) -> Tick:
         return Tick(self._snapshot(run), None if run.ended else wait)
@@ -151,21 +169,20 @@ class Runner:
         # The ID file must be whole before a job, with its 15 minutes, exists.
         self.ledger.read_ids(run.id, batch)
         batch = lifecycle.creating(batch)
-        run, data = self._call(run.with_batch(batch), request)
-        return self._saw(run, batch, protocol.parse_job(data.get("data")))
+        run, job = self._call(run.with_batch(batch), request, protocol.parse_job)
+        return self._saw(run, batch, job)
 
     def _adopt(self, run: RunRecord, batch: Batch) -> RunRecord:
-        run, data = self._call(run, protocol.list_jobs(run.type))
-        jobs = protocol.parse_jobs(data)
+        run, jobs = self._call(run, protocol.list_jobs(run.type), protocol.parse_jobs)
         name = lifecycle.job_name(run, batch)
         mine = lifecycle.ours(jobs, name)
         if mine is not None:
             return self._saw(run, batch, mine)
         foreign = lifecycle.blocking(jobs)
-        if foreign is None:
-            return self._save(run, lifecycle.not_listed(batch))
-        age = self._age(foreign)
         wait = lifecycle.delay(2 * self._first, batch.failures)
+        if foreign is None:
+            return self._save(run, lifecycle.not_listed(batch, self.clock.now(), wait))
+        age = self._age(foreign)
         return self._save(run, lifecycle.blocked(batch, foreign.id + age, self.clock.now(), wait))
 
     def _age(self, job: Job) -> str:
@@ -174,21 +191,30 @@ class Runner:
         return f" (created {max(self.server_now() - job.created_at.timestamp(), 0) / 60:.0f} minutes ago)"
 
     def _look(self, run: RunRecord, batch: Batch) -> RunRecord:
-        run, data = self._call(run, protocol.get_job(batch.job_id or ""))
-        return self._saw(run, batch, protocol.parse_job(data.get("data")))
+        run, job = self._call(run, protocol.get_job(batch.job_id or ""), protocol.parse_job)
+        return self._saw(run, batch, job)
 
     def _saw(self, run: RunRecord, batch: Batch, job: Job) -> RunRecord:
         """Record what an answer showed of a batch's job, and when to look again."""
         scarce = lifecycle.spread(self._limits.get("get"), self.server_now())
         wait = max(lifecycle.delay(self._first, batch.looks), scarce)
-        after = lifecycle.on_job(batch, job, run.type, self.clock.now(), wait)
+        name = lifecycle.job_name(run, batch)
+        after = lifecycle.on_job(batch, job, run.type, name, self.clock.now(), wait)
         self._jobs[job.id] = job
         return self._save(run, after)
 
     def _upload(self, run: RunRecord, batch: Batch) -> RunRecord:
         url = self._url(batch, "upload_url")
         self.ledger.read_ids(run.id, batch)  # what goes out is what was planned
-        answer = self._transport.put(url, FileBody(self.ledger.ids_path(run.id, batch.number)))
+        body = FileBody(self.ledger.ids_path(run.id, batch.number))
+        batch = lifecycle.uploading(batch)
+        run = self._save(run, batch)
+        try:
+            answer = self._transport.put(url, body)
+        except BaseException as error:
+            if not body.left and getattr(error, "sent", True):
+                self._save(run, lifecycle.upload_broke(batch))
+            raise
         protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
         self._heard(answer.headers)
         agree = self._upload_agrees(run, batch, answer.headers)
@@ -212,17 +238,19 @@ class Runner:
         url = self._url(batch, "download_url")
         wait = lifecycle.delay(self._first, batch.downloads)
         with self.ledger.receiving(run.id, batch.number) as incoming:
-            received = self._transport.get(url, incoming.write)
+            received = self._transport.get(url, incoming.write, _size_max(batch))
             self._heard(received.headers)
             last = batch.downloads + 1 >= lifecycle.DOWNLOADS_MAX
             why = damage(received)
             found = Grade.UNPROVED if why else grade(received)
             coding = received.headers.get("content-encoding", "identity").lower()
-            parsed, unpack_error = _parse(incoming, coding)
+            parsed, unpack_error = _parse(incoming.read(), coding, _size_max(batch))
             why = why or unpack_error
             if unpack_error:
                 found = Grade.UNPROVED
-            if found is Grade.FRAMED and batch.framed_sha256 != received.sha256:
+            # Chunks, and an empty body, are weak evidence: one stray answer would clear a whole batch.
+            weak = found is Grade.FRAMED or (found is Grade.LENGTH and not received.length)
+            if weak and batch.framed_sha256 != received.sha256:
                 if not last:
                     after = lifecycle.on_damage(batch, "a second download must be identical", self.clock.now(), wait)
                     return self._save(run, dataclasses.replace(after, framed_sha256=received.sha256))
@@ -230,7 +258,7 @@ class Runner:
             if found is Grade.UNPROVED:
                 why = why or "the answer carried neither a checksum nor a length"
             sent = id_rules.decode(self.ledger.read_ids(run.id, batch))
-            listed, foreign = _reconcile(parsed.findings["id"].to_numpy(), sent)
+            listed, foreign = _reconcile(parsed.findings, sent)
             odd = found is not Grade.HASH and (parsed.bad_count or foreign)
             if (found is Grade.UNPROVED or odd) and not last:
                 why = why or "some of its lines make no sense"
@@ -252,7 +280,9 @@ class Runner:
 
     # ----------------------------------------------------------------- exchanges
 
-    def _call(self, run: RunRecord, request: protocol.Request) -> tuple[RunRecord, dict[str, object]]:
+    def _call(
+        self, run: RunRecord, request: protocol.Request, parse: Callable[[dict[str, Any]], _T]
+    ) -> tuple[RunRecord, _T]:
         """Send a request to the API; it is counted on disk before it is sent, because it may cost money."""
         if run.requests_spent >= self._max_requests:
             raise WaitTimeout(
@@ -265,7 +295,7 @@ class Runner:
         answer = self._transport.send(request)
         self._heard(answer.headers)
         self._limits[request.operation] = protocol.rate_limit(answer.headers)
-        return run, protocol.decipher(request, answer)
+        return run, parse(protocol.decipher(request, answer))
 
     def _heard(self, headers: Mapping[str, str]) -> None:
         date = protocol.server_time(headers)
@@ -301,7 +331,8 @@ class Runner:
         for batch in run.batches:
             if batch.phase is not lifecycle.Phase.DONE:
                 continue
-            parsed, error = _parse_bytes(self.ledger.read_results(run.id, batch), batch.results_coding)
+            data = self.ledger.read_results(run.id, batch)
+            parsed, error = _parse(data, batch.results_coding, _size_max(batch))
             if batch.proved and (error or parsed.bad_count):
                 raise LedgerError(
                     f"The results of {run.id} were verified once but cannot be read now. "
@@ -333,24 +364,27 @@ class Runner:
         )
 
 
-def _parse(incoming: Incoming, coding: str) -> tuple[results.Results, str | None]:
-    return _parse_bytes(incoming.read(), coding)
+def _size_max(batch: Batch) -> int:
+    """Return how many bytes a batch's results may have, packed or not: some thirty documented lines for each ID."""
+    return (1 << 20) + 4096 * batch.ids
 
 
-def _parse_bytes(data: bytes, coding: str) -> tuple[results.Results, str | None]:
+def _parse(data: bytes, coding: str, limit: int) -> tuple[results.Results, str | None]:
     """Parse a result file; what a damaged one still gives is kept, with the reason why there is no more."""
     error: list[str] = []
+    pieces = (data[start : start + PIECE] for start in range(0, len(data), PIECE))
 
     def blocks() -> Iterator[bytes]:
         try:
-            yield from unpack([data] if data else [], coding)
+            yield from unpack(pieces, coding, limit)
         except ValueError as problem:
             error.append(str(problem))
 
     return results.read(blocks()), error[0] if error else None
 
 
-def _reconcile(found: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """Return how many distinct IDs of ours are listed, and how many records are for IDs that were not sent."""
-    inside = np.isin(found, sent)
-    return len(set(found[inside].tolist())), int((~inside).sum())
+def _reconcile(findings: pd.DataFrame, sent: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
+    inside = np.isin(findings["id"].to_numpy(), sent)
+    judged = results.judged(findings).to_numpy(dtype=bool)
+    return findings["id"][inside & judged].nunique(), int((~inside).sum())

@@ -23,10 +23,18 @@ from requests.auth import AuthBase
 
 from .digest import Digest, unpack
 from .errors import InputError, Unavailable, UnexpectedResponse
-from .protocol import UPLOAD_CONTENT_TYPE, Answer, Received, Request, Secret, check_byte_url, decipher_bytes
+from .protocol import (
+    UPLOAD_CONTENT_TYPE,
+    Answer,
+    Received,
+    Request,
+    Secret,
+    check_byte_url,
+    decipher_bytes,
+    is_loopback,
+)
 
 ANSWER_MAX = 16 << 20  # bytes of an API answer or an error body
-RESULT_MAX = 4 << 30  # bytes of a result file
 PIECE = 1 << 20  # bytes; upload pieces of 1 MiB reach the speed of loopback
 
 
@@ -58,10 +66,17 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
+class _Session(requests.Session):
+    """Knows no redirects: requests would read the body of one, unpacked and whole, even if told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class _RedactQueries(logging.Filter):
     """urllib3 logs each request line at DEBUG, signature and all."""
 
-    _query = re.compile(r"\?[^ \"']*(?:X-Goog-|token=)[^ \"']*", re.IGNORECASE)
+    _query = re.compile(r"\?[^\s\"']+")
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -84,14 +99,17 @@ class FileBody:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._length = path.stat().st_size
+        self.left = False  # whether every piece was handed over, for good, in the latest reading
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
+        self.left = False
         with self._path.open("rb") as file:
             while piece := file.read(PIECE):
                 yield piece
+        self.left = True  # only now: asking for more means that the last piece was sent
 
 
 class Transport:
@@ -114,18 +132,18 @@ class Transport:
         self._base_url = base_url
         self._token = token
         self._timeout = timeout
-        self._api = self._session(ca_bundle)
-        self._bytes = self._session(ca_bundle)
-        # addFilter ignores a filter that is there already.
-        logging.getLogger("urllib3.connectionpool").addFilter(_REDACT)
+        # Given with each request: as an attribute of a session REQUESTS_CA_BUNDLE would override it.
+        self._verify = ca_bundle
+        self._api = self._session()
+        self._bytes = self._session()
+        for name in ("connectionpool", "connection", "response", "util.retry"):
+            logging.getLogger(f"urllib3.{name}").addFilter(_REDACT)  # which is added only once
 
-    @staticmethod
-    def _session(ca_bundle: str | None) -> requests.Session:
-        session = requests.Session()
+    def _session(self) -> requests.Session:
+        session = _Session()
         session.headers["User-Agent"] = "xcompliance-pd"
         session.auth = _NoAuth()
-        if ca_bundle is not None:
-            session.verify = ca_bundle
+        session.trust_env = not is_loopback(self._base_url)  # a proxy has no business between us and a sandbox
         return session
 
     def close(self) -> None:
@@ -153,11 +171,15 @@ class Transport:
     def put(self, url: Secret, body: FileBody) -> Answer:
         """Upload a file to a signed URL. The Content-Type is signed, so it is sent byte-exact."""
         check_byte_url(url, self._base_url)
-        return self._exchange(
+        answer = self._exchange(
             self._bytes, "PUT", url, self._answer, data=body, headers={"Content-Type": UPLOAD_CONTENT_TYPE}
         )
+        if answer.status == 200 and not body.left:
+            # urllib3 reads the answer even when sending broke off, and a 200 to half a file proves nothing.
+            raise Unavailable("The connection broke during the upload. It is tried again.", status=200, retryable=True)
+        return answer
 
-    def get(self, url: Secret, sink: Callable[[bytes], Any]) -> Received:
+    def get(self, url: Secret, sink: Callable[[bytes], Any], size_max: int) -> Received:
         """Download a signed URL into `sink`, raw as it comes, and return what is known of it.
 
         Raises for any status but 200. A body that breaks off is no error here: what came is in the sink, and
@@ -172,10 +194,10 @@ class Transport:
             digest, broken = Digest(), False
             try:
                 for block in response.raw.stream(PIECE, decode_content=False):
-                    if digest.length + len(block) > RESULT_MAX:
+                    if digest.length + len(block) > size_max:
                         raise UnexpectedResponse(
-                            f"The result file is over {RESULT_MAX >> 30} GiB, far more than the IDs sent can need. "
-                            "Use a smaller batch_size."
+                            f"The result file has over {size_max:,} bytes, far more than the IDs sent can need. "
+                            "Report this if it persists."
                         )
                     sink(block)
                     digest.update(block)
@@ -202,7 +224,13 @@ class Transport:
         """
         try:
             with session.request(
-                method, url.reveal(), timeout=self._timeout, allow_redirects=False, stream=True, **options
+                method,
+                url.reveal(),
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+                verify=self._verify,
+                **options,
             ) as response:
                 return read(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError) as error:
