@@ -1,4 +1,4 @@
-"""Draw the README's picture: the sample data, checked with the sandbox. Run from anywhere: python docs/make_figures.py"""
+"""Draw the README's picture, the sample data checked with the sandbox: python docs/make_figures.py"""
 
 from __future__ import annotations
 

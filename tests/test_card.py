@@ -47,7 +47,7 @@ FAILED = replace(WAITING, state="failed", stage="verified", batches_dead=1, note
 
 snapshots = st.builds(
     Snapshot,
-    run_id=st.just(RUN) | st.just("sandbox-" + RUN),
+    run_id=st.just(RUN),
     type=st.sampled_from(["tweets", "users"]),
     label=st.none() | st.text(max_size=300),
     sandbox=st.booleans(),
@@ -66,7 +66,7 @@ snapshots = st.builds(
     unproved=st.integers(0, 10**6),
     grades=st.sets(st.sampled_from(["hash", "length", "framed", "unproved", "<new>"])).map(tuple),
     note=st.text(max_size=500),
-)
+).map(lambda snapshot: replace(snapshot, run_id="sandbox-" + RUN) if snapshot.sandbox else snapshot)
 
 
 def tree(snapshot):
@@ -91,7 +91,8 @@ def test_the_card_is_xml_and_the_line_is_one_short_line(snapshot):
     line = card.line(snapshot)
     assert 0 < len(line) <= card.LINE_MAX
     assert line.isprintable()
-    assert line.startswith("SANDBOX: ") == snapshot.sandbox
+    assert ("sandbox-" + RUN in line) == snapshot.sandbox
+    assert line.endswith(" (SANDBOX, invented)") == (snapshot.sandbox and snapshot.state == "done")
     assert (card.SANDBOX in words(snapshot)) == snapshot.sandbox
 
 
@@ -149,7 +150,7 @@ def test_what_is_awaited_is_told():
 
 def test_a_done_run_in_words():
     text = words(DONE)
-    assert "Done. 1,243 of 2,000 IDs need action; 757 proved compliant." in text
+    assert "Done. 1,243 of 2,000 IDs need action, 757 proved compliant." in text
     assert "✓ verified" in text
     assert "○ joined" in text
     assert "Evidence: hash (the server's checksum matched)" in text
@@ -180,7 +181,7 @@ def test_compliance_is_claimed_only_when_everything_was_proved(snapshot):
 
 def test_unproved_ids_are_not_called_compliant():
     assert card.outcome(replace(DONE, unproved=57)) == (
-        "1,243 of 2,000 IDs need action; 700 proved compliant; 57 unproved, left unchecked"
+        "1,243 of 2,000 IDs need action, 700 proved compliant, 57 unproved and left unchecked"
     )
     assert card.outcome(replace(FAILED, listed=5)) == "X listed 5 of 2,000 IDs so far"
 
@@ -223,10 +224,22 @@ def test_colours_come_in_pairs_from_the_theme():
 
 
 def test_lines():
-    assert card.line(WAITING) == (f"{RUN}: processing; 1 of 3 batches done; 2,000 IDs; 3 min 20 s; next look in 12 s")
-    assert card.line(FAILED) == f'failed. Go on: xc.open_run("{RUN}"); Batch 2 failed: X says it failed.'
+    one = replace(WAITING, batches=1, batches_done=0, elapsed=9.0)
+    assert card.line(one) == f"{RUN}  processing  2,000 IDs  next look in 12 s"
+    assert card.line(WAITING) == (
+        f"{RUN}  processing  2,000 IDs  1 of 3 batches done  next look in 12 s  3 min 20 s so far"
+    )
+    assert card.line(FAILED) == f'failed. Go on: xc.open_run("{RUN}")  Batch 2 failed: X says it failed.'
     assert card.line(replace(WAITING, state="stopped")).startswith("stopped at processing. Go on: xc.open_run(")
-    assert card.line(replace(WAITING, sandbox=True)).startswith("SANDBOX: ")
+    assert card.line(DONE) == f"{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant"
+    longest = replace(DONE, run_id="sandbox-" + RUN, sandbox=True, ids=2_000_000, listed=1_243_000, unproved=57_000)
+    assert card.line(longest).endswith(
+        "done: 1,243,000 of 2,000,000 IDs need action, 700,000 proved compliant, 57,000 unproved and left unchecked"
+        " (SANDBOX, invented)"
+    )
+    assert card.line(replace(DONE, run_id="sandbox-" + RUN, sandbox=True)) == (
+        f"sandbox-{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant (SANDBOX, invented)"
+    )
     assert card.line(replace(WAITING, note="n" * 10 + " " + "m " * 200)).endswith("...")
 
 
@@ -358,30 +371,36 @@ def test_terminal_rewrites_one_line(monkeypatch):
     assert last.endswith("\n")
 
 
-def test_a_narrow_terminal_never_wraps(monkeypatch):
+def test_a_narrow_terminal_wraps_only_the_last_line(monkeypatch):
+    """What is to be rewritten never wraps; what stays is told whole."""
     tty = Tty()
     monkeypatch.setattr(sys, "stderr", tty)
     monkeypatch.setenv("COLUMNS", "40")
     display = Display("terminal")
     display(WAITING)
     display.close(DONE)
-    assert max(map(len, re.split(r"[\r\n]", tty.getvalue()))) == 39
+    assert [len(text) for text in re.split(r"[\r\n]", tty.getvalue())] == [0, 39, len(card.line(DONE)), 0]
 
 
 def test_a_file_gets_a_line_for_each_change_only(capsys):
+    """One line for a stage, a done batch, a new kind of trouble and the end, whatever comes back again and again."""
     display = Display("terminal")
+    display(replace(WAITING, stage="prepared", batches_done=0))
     for second in range(10):
         display(replace(WAITING, elapsed=float(second), state="running" if second % 2 else "waiting"))
-    display(replace(WAITING, note="Still trying."))
+        display(replace(WAITING, note=f"Unreachable ({second} tries); still trying."))
+    display(replace(WAITING, batches_done=2))
     display(DONE)
-    display.close(DONE)
+    display.close(replace(DONE, stage="joined", note="whatever"))
     out, err = capsys.readouterr()
     assert out == ""
     assert "\r" not in err
-    assert [line.split(";")[0] for line in err.splitlines()] == [
-        f"{RUN}: processing",
-        f"{RUN}: processing",
-        "done. 1,243 of 2,000 IDs need action",
+    assert [line.split("  ")[1:3] for line in err.splitlines()] == [
+        ["prepared", "2,000 IDs"],
+        ["processing", "2,000 IDs"],
+        ["processing", "Unreachable (0 tries); still trying."],
+        ["processing", "2,000 IDs"],
+        ["done: 1,243 of 2,000 IDs need action, 757 proved compliant"],
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,12 +15,15 @@ from typing import Any
 import pandas as pd
 
 from . import client, frames, tables
-from .errors import ComplianceError, InputError
+from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .local_service import Sandbox
+from .run import Run
 from .summary import summary
 from .tables import Table
+from .widgets import card
 
 FAILED, UNPROVED, INTERRUPTED = 1, 3, 130
+DRAWINGS = (".png", ".pdf", ".svg")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,18 +33,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always")
         warnings.showwarning = _show_warning
         try:
-            return int(parsed.run(parsed))
+            status = int(parsed.run(parsed))
+            sys.stdout.flush()
+            return status
         except ComplianceError as error:
             print(f"xcompliance: {error}", file=sys.stderr)
+            if _can_go_on(error):
+                _tell_how_to_go_on(parsed, error.run_id)
+            if isinstance(error, AuthError) and not error.sent and parsed.run is _check:
+                print("Or add --sandbox to try this command without an account.", file=sys.stderr)
             return FAILED
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            _tell_how_to_go_on(parsed, getattr(interrupt, "run_id", None))
             return INTERRUPTED
         except BrokenPipeError:
+            # Whoever read our output is gone; Python would complain once more when it closes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
 
 
 def _show_warning(message: Warning | str, *details: Any, **more: Any) -> None:
     print(f"note: {message}", file=sys.stderr)
+
+
+def _can_go_on(error: ComplianceError) -> bool:
+    """Whether the run is still good for something; a sandbox that does not answer is gone with its jobs."""
+    if isinstance(error, RemoteError):
+        return error.status is not None or not (error.run_id or "").startswith("sandbox-")
+    return isinstance(error, WaitTimeout | InputError)
+
+
+def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
+    if run_id is None:
+        return
+    if getattr(parsed, "sandbox", False):
+        print("The sandbox of this command is gone, and the run with it. Run the command again.", file=sys.stderr)
+        return
+    words = ["xcompliance", "resume", run_id]
+    words += [word for word in (parsed.file, parsed.column) if word is not None]
+    for option, value in (("-o", parsed.output), ("--plot", parsed.plot)):
+        words += [option, value] if value else []
+    print(f"To go on: {shlex.join(words)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run_id", metavar="RUN", help="as 'xcompliance runs' lists it")
     resume.add_argument("file", metavar="FILE", nargs="?", help="the file that was checked")
     resume.add_argument("column", metavar="COLUMN", nargs="?")
+    resume.add_argument("--partial", action="store_true", help="take what there is; the rest stays unchecked")
     _add_outputs(resume)
 
     sandbox = commands.add_parser("sandbox", help="run a local service that speaks X's protocol, until Ctrl-C")
@@ -79,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help="write the joined table: csv, tsv, jsonl or parquet")
     parser.add_argument("--plot", metavar="PNG", help="draw the reasons: png, pdf or svg")
+    parser.add_argument("--overwrite", action="store_true", help="replace verdict columns that FILE has already")
 
 
 def _check(parsed: argparse.Namespace) -> int:
@@ -86,12 +122,19 @@ def _check(parsed: argparse.Namespace) -> int:
     if not parsed.sandbox:
         return _finish(parsed, table, column, _checked(parsed, table, column, client.Client()))
     with Sandbox() as box:
-        print("SANDBOX: the verdicts below are invented.", file=sys.stderr)
         return _finish(parsed, table, column, _checked(parsed, table, column, box.client))
 
 
 def _checked(parsed: argparse.Namespace, table: Table, column: Any, access: client.Client) -> pd.DataFrame:
-    return frames.check(table.frame, column, type=parsed.type, client=access, label=parsed.label, fresh=parsed.fresh)
+    return frames.check(
+        table.frame,
+        column,
+        type=parsed.type,
+        client=access,
+        label=parsed.label,
+        overwrite=parsed.overwrite,
+        fresh=parsed.fresh,
+    )
 
 
 def _resume(parsed: argparse.Namespace) -> int:
@@ -100,33 +143,44 @@ def _resume(parsed: argparse.Namespace) -> int:
         if parsed.output or parsed.plot:
             raise InputError("Name the file that was checked, so that the verdicts can be put beside its rows.")
         frames.finish(run)
-        findings = run.result()
-        print(f"{run.record.ids:,} IDs checked, {findings.loc[findings['sent'], 'id'].nunique():,} listed by X.")
-        return 0
+        snapshot = run.snapshot()
+        print(card.line(snapshot))
+        return UNPROVED if snapshot.unproved else 0
     table, column = _read(parsed)
-    return _finish(parsed, table, column, frames.join(table.frame, column, run))
+    return _finish(parsed, table, column, _joined(parsed, table, column, run))
+
+
+def _joined(parsed: argparse.Namespace, table: Table, column: Any, run: Run) -> pd.DataFrame:
+    return frames.join(table.frame, column, run, overwrite=parsed.overwrite, partial=parsed.partial)
 
 
 def _read(parsed: argparse.Namespace) -> tuple[Table, Any]:
-    _check_output(parsed)
+    """Read the file, after finding out before any request whether the outputs can be written."""
+    if parsed.output:
+        tables.check_target(parsed.output)
+    if parsed.plot:
+        if Path(parsed.plot).suffix.lower() not in DRAWINGS:
+            raise InputError(f"{parsed.plot} cannot be drawn. Use a name that ends in .png, .pdf or .svg.")
+        tables.check_folder(parsed.plot)
     table = tables.read(parsed.file)
     for note in table.notes:
         print(f"note: {note}", file=sys.stderr)
     return table, tables.column(table, parsed.column)
 
 
-def _check_output(parsed: argparse.Namespace) -> None:
-    """Find out before any request whether the outputs can be written."""
-    for name in (parsed.output, parsed.plot):
-        if name and not Path(name).absolute().parent.is_dir():
-            raise InputError(f"The folder of {name} does not exist. Make it first. Nothing was sent.")
-
-
 def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.DataFrame) -> int:
-    counts = summary(checked)
+    """Write first, so that whatever goes wrong later, the verdicts are safe."""
+    runs = checked["compliance_run"].dropna().astype(str)
+    try:
+        notes = tables.write(table, checked, parsed.output) if parsed.output else ()
+    except InputError as error:
+        error.run_id = next(iter(runs), None)
+        raise
+    if runs.str.startswith("sandbox-").any():
+        print(card.SANDBOX)
+    counts = summary(checked).astype({"status": object, "action": object, "reason": object})
     print(counts.assign(share=counts["share"].map("{:.2%}".format)).fillna("").to_string(index=False))
     if parsed.output:
-        notes = tables.write(table, checked, parsed.output)
         print(f"Wrote {len(checked):,} rows to {parsed.output}.")
         for note in notes:
             print(note)
@@ -147,8 +201,8 @@ def _plot(checked: pd.DataFrame, path: str) -> None:
     charts.reasons(checked, figure.subplots())
     try:
         figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be drawn ({error}). Use a name that ends in .png, .pdf or .svg.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another place.") from None
 
 
 def _runs(parsed: argparse.Namespace) -> int:
@@ -156,7 +210,7 @@ def _runs(parsed: argparse.Namespace) -> int:
     if table.empty:
         print("There are no runs yet. 'xcompliance check FILE COLUMN' makes one.")
     else:
-        print(table.drop(columns="base_url").fillna("").to_string())
+        print(table.drop(columns="base_url").astype(object).fillna("").to_string())
     return 0
 
 

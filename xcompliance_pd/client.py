@@ -67,10 +67,11 @@ class Client:
         *,
         clock: Clock | None = None,
     ) -> None:
-        given = None if token is None else Secret(token)
+        given = None if token is None else Secret(str(token))
         token = None  # verbose tracebacks print arguments
-        if batch_size < 1 or max_requests < 1 or poll_interval < 0:
-            raise InputError("batch_size and max_requests must be at least 1, poll_interval at least 0.")
+        counts = (batch_size, max_requests)
+        if not all(isinstance(count, int) and count > 0 for count in counts) or not poll_interval >= 0:
+            raise InputError("batch_size and max_requests are whole numbers from 1, poll_interval is at least 0.")
         self.base_url = protocol.base_url(base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
         self._given = None if given is None else _clean_token(given, "token=")
         self._environment = True

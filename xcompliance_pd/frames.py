@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
 import warnings
@@ -13,8 +14,8 @@ import pandas as pd
 from . import ids as id_rules
 from . import protocol, verdicts
 from .client import Client
-from .errors import ComplianceWarning, InputError
-from .ids import PROBLEMS, IdColumn
+from .errors import ComplianceError, ComplianceWarning, InputError
+from .ids import IdColumn
 from .lifecycle import Snapshot
 from .protocol import JobType
 from .run import Run
@@ -102,6 +103,7 @@ def check(
     display = Display.choose()
     run = _begin(data, column, type, client, label, on_invalid, overwrite, prefix, fresh)
     if run is None:
+        _warn_nothing_sent(_parse(data, column), _name(select(data, column), column))
         return _attach(data, verdicts.join(_parse(data, column), []), prefix)
     _wait(run, timeout, display)
     return _joined(data, column, run, prefix, display)
@@ -203,23 +205,19 @@ def _begin(
     series = select(data, column)
     _refuse_existing(data, prefix, overwrite)
     ids = id_rules.parse(series, _name(series, column))
-    client = client or Client()
-    kind = given or _posts_surely(ids, _name(series, column), client.clock.now())
-    _report_invalid(ids, series, _name(series, column), on_invalid)
-    if not ids.valid.any():
-        warnings.warn(
-            f"Column {_name(series, column)!r} holds no ID, so nothing was sent and no row was checked.",
-            ComplianceWarning,
-            stacklevel=3,
+    client = Client() if client is None else client
+    if not isinstance(client, Client):
+        raise InputError(
+            f"client= needs a Client, not {client.__class__.__name__}. "
+            "Use client=xc.Client(...), or client=box.client for a sandbox called box."
         )
+    kind = given or _posts_surely(ids, _name(series, column), client.clock.now())
+    _report_invalid(ids, data, series, _name(series, column), on_invalid)
+    if not ids.valid.any():
         return None
     run, continued = client.start(ids.unique(), kind, label=label, fresh=fresh)
     if continued:
-        warnings.warn(
-            f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).",
-            ComplianceWarning,
-            stacklevel=3,
-        )
+        _warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
     return run
 
 
@@ -230,18 +228,39 @@ def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series
             raise InputError("A Series is its own column: leave the column name out.")
         return data
     if not isinstance(data, pd.DataFrame):
-        raise InputError(f"check needs a pandas DataFrame or Series, not {data.__class__.__name__}. Wrap it in one.")
+        raise InputError(
+            f"IDs come in a pandas DataFrame or Series, not in a {data.__class__.__name__}. "
+            "Make a Series of a list: pd.Series(ids, dtype=str)."
+        )
     if column is None:
         raise InputError(f"Name the column that holds the IDs, for example check({_example(data)!r}).")
-    if not isinstance(column, Hashable) or column not in data.columns:
-        close = difflib.get_close_matches(str(column), map(str, data.columns), n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else "Name the column that holds the IDs."
-        there = ", ".join(repr(name) for name in list(data.columns)[:20])
-        raise InputError(f"There is no column {column!r}; the columns are {there}. {hint}")
+    if not isinstance(column, Hashable):
+        raise InputError(
+            f"A column is given by its name, not by a {column.__class__.__name__}. "
+            f"Name one column, for example check({_example(data)!r})."
+        )
+    if column not in data.columns:
+        raise InputError(_no_column(data, column))
     series = data[column]
     if not isinstance(series, pd.Series):
         raise InputError(f"There are several columns named {column!r}. Rename them so that one name means one column.")
     return series
+
+
+def _no_column(data: pd.DataFrame, column: Hashable) -> str:
+    names = [repr(name)[:40] for name in data.columns[:10]]
+    there = ", ".join(names) + (", ..." if len(data.columns) > len(names) else "")
+    close = difflib.get_close_matches(str(column), map(str, data.columns), n=1)
+    if close:
+        hint = f"Did you mean {close[0]!r}?"
+    elif any(str(name).isdigit() and len(str(name)) >= 10 for name in data.columns):
+        hint = (
+            "One of them is an ID, so the file has no header: read it again with "
+            "pd.read_csv(path, header=None, dtype=str), and name the column by its number from 0."
+        )
+    else:
+        hint = "Name the column that holds the IDs."
+    return f"There is no column {column!r}; the columns are {there}. {hint}"
 
 
 def _example(data: pd.DataFrame) -> object:
@@ -269,26 +288,43 @@ def _posts_surely(ids: IdColumn, name: Hashable, now: float) -> JobType:
     return JobType.TWEETS
 
 
-def _report_invalid(ids: IdColumn, series: pd.Series, name: Hashable, on_invalid: str) -> None:
+def _report_invalid(
+    ids: IdColumn, data: pd.DataFrame | pd.Series, series: pd.Series, name: Hashable, on_invalid: str
+) -> None:
     count = int(ids.invalid.sum())
     if not count:
         return
     table = id_rules.describe(ids, series).head(SHOWN)
-    rows = "; ".join(f"row {label!r}: {value} ({problem})" for label, value, problem in _named(table))
-    advice = " ".join(dict.fromkeys(PROBLEMS[int(code)].advice for code in ids.problem[ids.invalid][:SHOWN]))
-    more = "; ..." if count > SHOWN else ""
-    text = f"{count} of {len(series)} rows in column {name!r} hold no ID: {rows}{more}. {advice}"
+    rows = "; ".join(f"row {label!r}: {_short(value)} ({problem})" for label, value, problem in _named(table))
+    more = f"; and {count - SHOWN:,} more" if count > SHOWN else ""
+    text = f"{count:,} of {len(series):,} rows in column {name!r} hold no ID: {rows}{more}."
+    call = "series.compliance.problems()" if isinstance(data, pd.Series) else f"df.compliance.problems({name!r})"
+    then = f"{call} lists them all and says what to do about each."
     if on_invalid == "raise":
-        raise InputError(f"{text} Nothing was sent.")
-    warnings.warn(
-        f"{text} They are marked invalid and not sent; df.compliance.problems({name!r}) lists them all.",
-        ComplianceWarning,
-        stacklevel=4,
-    )
+        raise InputError(f"{text} Nothing was sent. {then}")
+    _warn(f"{text} They are marked invalid and not sent. {then}")
+
+
+def _warn_nothing_sent(ids: IdColumn, name: Hashable) -> None:
+    if ids.invalid.any():
+        return  # they were named already
+    _warn(f"Column {name!r} holds no ID, so nothing was sent and no row was checked. Check the column's name.")
+
+
+def _warn(text: str) -> None:
+    """Warn at the line of the caller's own code, however many floors of this package lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(__package__):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, ComplianceWarning, stacklevel=level)
 
 
 def _named(table: pd.DataFrame) -> list[tuple[object, str, str]]:
     return list(zip(table.index, table["value"], table["problem"], strict=True))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
@@ -302,8 +338,10 @@ def _wait(run: Run, timeout: float | None, display: Display) -> None:
         run.wait(timeout, watch=display)
         run.raise_if_dead()
     except BaseException as error:
-        display.close(run.snapshot())
+        with contextlib.suppress(ComplianceError):  # a ledger that cannot be read must not hide the first error
+            display.close(run.snapshot())
         if isinstance(error, KeyboardInterrupt):
+            error.run_id = run.id  # type: ignore[attr-defined]  # for the command line
             print(
                 f"Stopped waiting. The job goes on; run the same call again, or xc.open_run({run.id!r}), to continue.",
                 file=sys.stderr,
@@ -323,11 +361,7 @@ def _joined(
 
 def _warn_unproved(snapshot: Snapshot) -> None:
     if snapshot.unproved:
-        warnings.warn(
-            f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.",
-            ComplianceWarning,
-            stacklevel=4,
-        )
+        _warn(f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.")
 
 
 def _refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:
@@ -336,8 +370,8 @@ def _refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: boo
     taken = [prefix + name for name in VERDICT_COLUMNS if prefix + name in data.columns]
     if taken:
         raise InputError(
-            f"The columns {', '.join(taken)} exist already. Use overwrite=True to replace them, or another prefix=. "
-            "Nothing was sent."
+            f"The columns {', '.join(taken)} exist already. Nothing was sent. "
+            "Use overwrite=True to replace them, or another prefix=."
         )
 
 
@@ -346,7 +380,11 @@ def _attach(data: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) ->
     columns = {prefix + name: table[name].array for name in VERDICT_COLUMNS}
     if isinstance(data, pd.Series):
         return pd.DataFrame(columns, index=data.index)
-    return data.assign(**columns)
+    checked = data.copy()
+    for name, values in columns.items():
+        # In a frame whose column labels have several levels, the names go to the first.
+        checked[(name, *[""] * (data.columns.nlevels - 1)) if data.columns.nlevels > 1 else name] = values
+    return checked
 
 
 # --------------------------------------------------------------------------- reading a checked frame

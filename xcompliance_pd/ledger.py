@@ -186,8 +186,8 @@ class Ledger:
     # ----------------------------------------------------------------- files of a batch
 
     def folder(self, run_id: str) -> Path:
-        if not RUN_ID.fullmatch(run_id):
-            raise LedgerError(f"{run_id[:60]!r} is not a run ID; xc.runs() lists them.")
+        if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+            raise LedgerError(f"{str(run_id)[:60]!r} is not a run ID; xc.runs() lists them.")
         return self._runs / run_id
 
     def ids_path(self, run_id: str, number: int) -> Path:
@@ -324,8 +324,8 @@ def _disk_errors(path: Path) -> Iterator[None]:
 def _no_such_run(run_id: str, home: Path) -> str:
     if run_id.startswith("sandbox-"):
         return (
-            f"There is no run {run_id} in {home}. It was made by a sandbox, and its runs go when the sandbox goes. "
-            "Start one with xc.Sandbox() and check again."
+            f"There is no run {run_id} in {home}. It was made with a sandbox: box.client.open_run({run_id!r}) opens it "
+            "while that sandbox is there; its runs go when it goes. Start one with xc.Sandbox() and check again."
         )
     return f"There is no run {run_id} in {home}. xc.runs() lists the runs; {HOME_VARIABLE} names another ledger."
 

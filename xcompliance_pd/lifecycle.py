@@ -511,7 +511,7 @@ def on_error(
         look_at=now + delay(first, failures - 1, OUTAGE_MAX),
     )
     halted = replace(batch, failures=0, byte_failures=0, failing_since=None, look_at=None)
-    lasting = failures >= FAILURES_MAX
+    lasting = failures >= (2 if sandbox and not error.sent else FAILURES_MAX)
     if isinstance(error, RateLimited):
         phase = Phase.PLANNED if step is Step.CREATE else batch.phase
         left = error.retry_at - server_now if error.retry_at is not None else 0.0
@@ -520,7 +520,8 @@ def on_error(
         return replace(later, phase=phase, look_at=now + delay(max(first, 1.0), failures - 1, WAIT_MAX)), False
     if step is Step.CREATE:
         if error.status == 409 or error.code == "conflict":
-            return later, False  # still CREATING: the list tells whether it is ours
+            # Still CREATING: the list tells whether the other job is ours. The service is there, so no outage.
+            return replace(later, failing_since=batch.failing_since), False
         # Only an answer of the service itself, or the certainty that nothing left, means that no job was made.
         none_made = not error.sent or not (error.retryable or isinstance(error, UnexpectedResponse))
         phase = Phase.PLANNED if none_made else Phase.CREATING
@@ -628,7 +629,7 @@ def snapshot(
         listed=sum(listed) if listed else None,
         unproved=sum(b.ids - (b.listed or 0) for b in batches if b.phase is Phase.DONE and not b.proved),
         grades=tuple(sorted({str(b.grade) for b in batches if b.grade is not None})),
-        note=stopped or _note(batches),
+        note=stopped if stopped and state == "stopped" else _note(batches),
     )
 
 
@@ -644,9 +645,9 @@ def _batch_note(batch: Batch) -> str:
         return "" if batch.proved else f"{which} proves nothing about IDs it does not list: {batch.reason}."
     if batch.blocked_by is not None:
         return f"Waiting for job {batch.blocked_by}: X runs one job of a type at a time."
-    if tries := batch.failures + batch.byte_failures:
-        since = datetime.fromtimestamp(batch.failing_since or 0, UTC)
-        return f"The service is unreachable since {since:%H:%M} UTC ({tries} tries); still trying."
+    if batch.failing_since is not None:
+        since, tries = datetime.fromtimestamp(batch.failing_since, UTC), batch.failures + batch.byte_failures
+        return f"The service is unreachable since {since:%H:%M} UTC ({tries} failed so far); still trying."
     if batch.phase is Phase.READY and batch.downloads:
         return f"{which}: downloading again, because {batch.reason}."
     return ""

@@ -22,7 +22,7 @@ import pandas as pd
 from . import ids as id_rules
 from . import lifecycle, protocol, results
 from .digest import Grade, damage, grade, hashes_agree, unpack
-from .errors import ComplianceError, JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
+from .errors import AuthError, ComplianceError, JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
 from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, Snapshot, Step
 from .protocol import Job, RateLimit
@@ -313,7 +313,9 @@ class Runner:
         """Return the error with the run's ID and the way on."""
         error.run_id = run.id
         said = str(error)
-        if run.sandbox and error.status is None:
+        if run.sandbox and isinstance(error, AuthError):
+            said += " A sandbox takes only its own token: use client=box.client."
+        elif run.sandbox and error.status is None:
             said += (
                 " The sandbox of this run is no longer there, and its jobs went with it. "
                 "Start one with xc.Sandbox() and check again."

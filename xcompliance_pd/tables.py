@@ -10,6 +10,7 @@ import contextlib
 import csv
 import difflib
 import gzip
+import importlib.util
 import io
 import json
 import math
@@ -100,6 +101,8 @@ def read(path: str | Path) -> Table:
     """
     path = Path(path)
     format, packed = _format(path)
+    if path.is_dir():  # pyarrow would read all the files in it, or make an empty table of none
+        raise _failure(path, IsADirectoryError())
     if format == "parquet":
         return _read_parquet(path)
     data = _text_bytes(path, packed)
@@ -311,6 +314,29 @@ def _id_columns(frame: pd.DataFrame) -> list[Hashable]:
 
 
 # --------------------------------------------------------------------------- writing
+
+
+def check_target(path: str | Path) -> None:
+    """Find out, before there is anything to write, whether `write` knows the format and the folder exists.
+
+    Raises
+    ------
+    InputError
+        It does not, or pyarrow is missing.
+    """
+    format, _ = _format(Path(path))
+    if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise _no_arrow()
+    check_folder(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise InputError unless a file can be made or replaced there, as far as a look tells."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Nothing was sent. Name a file to write to.")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"The folder of {path} does not exist. Nothing was sent. Make the folder first.")
 
 
 def write(table: Table, checked: pd.DataFrame, path: str | Path) -> tuple[str, ...]:

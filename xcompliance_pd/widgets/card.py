@@ -17,7 +17,7 @@ from ..summary import plain
 if TYPE_CHECKING:
     from ..lifecycle import Snapshot
 
-LINE_MAX = 100
+LINE_MAX = 160
 SANDBOX = "SANDBOX: these verdicts are invented by a service on this machine."
 
 _KINDS = {"tweets": "post", "users": "user"}
@@ -67,7 +67,7 @@ def html(snapshot: Snapshot) -> str:
 
 
 def line(snapshot: Snapshot) -> str:
-    """Return one line for a terminal, 100 characters at most, the most important words first.
+    """Return one line for a terminal, 160 characters at most, the most important words first.
 
     Examples
     --------
@@ -79,20 +79,23 @@ def line(snapshot: Snapshot) -> str:
     ...         elapsed=95.0, next_look=None, upload_window=None, listed=1243, unproved=0, grades=("hash",), note="",
     ...     )
     ... )
-    'done. 1,243 of 2,000 IDs need action; 757 proved compliant; tweets-20261123-0123abcd'
+    'tweets-20261123-0123abcd  done: 1,243 of 2,000 IDs need action, 757 proved compliant'
     """
-    sandbox = "SANDBOX: " if snapshot.sandbox else ""
+    mark = ""
     note = redact(snapshot.note)
     if snapshot.state in ("failed", "stopped"):
         words = [f"{_where(snapshot)}. Go on: {resume(snapshot)}", note]
     elif snapshot.state == "done":
-        words = [f"done. {outcome(snapshot)}", note, snapshot.run_id]
+        words = [snapshot.run_id, f"done: {outcome(snapshot)}"]
+        mark = " (SANDBOX, invented)" if snapshot.sandbox else ""
     else:
+        batches = _batches(snapshot) if snapshot.batches > 1 else ""
         look = "" if snapshot.next_look is None else f"next look in {duration(snapshot.next_look)}"
-        counts = [_batches(snapshot), f"{snapshot.ids:,} IDs", duration(snapshot.elapsed), look]
-        words = [f"{snapshot.run_id}: {_where(snapshot)}", note, *counts]
-    text = plain(sandbox + "; ".join(word for word in words if word), 10 * LINE_MAX)
-    return text if len(text) <= LINE_MAX else text[: LINE_MAX - 3] + "..."
+        since = f"{duration(snapshot.elapsed)} so far" if snapshot.elapsed >= 60 else ""
+        words = [snapshot.run_id, _where(snapshot), note, f"{snapshot.ids:,} IDs", batches, look, since]
+    text = plain("  ".join(word for word in words if word), 10 * LINE_MAX)
+    room = LINE_MAX - len(mark)
+    return (text if len(text) <= room else text[: room - 3] + "...") + mark
 
 
 def resume(snapshot: Snapshot) -> str:
@@ -108,8 +111,8 @@ def outcome(snapshot: Snapshot) -> str:
     if snapshot.state != "done" or snapshot.batches_done < snapshot.batches:
         return f"X listed {ids} so far"
     proved = snapshot.ids - snapshot.listed - snapshot.unproved
-    unproved = f"; {snapshot.unproved:,} unproved, left unchecked" if snapshot.unproved else ""
-    return f"{ids} need action; {proved:,} proved compliant{unproved}"
+    unproved = f", {snapshot.unproved:,} unproved and left unchecked" if snapshot.unproved else ""
+    return f"{ids} need action, {proved:,} proved compliant{unproved}"
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -120,22 +121,27 @@ class _Notebook:
 
 
 class _Terminal:
-    """One line of standard error, rewritten in place; where that is a file, a line for each change."""
+    """One line of standard error, rewritten in place; where that is a file, a line for each piece of news."""
 
     def __init__(self) -> None:
         self._width = 0  # of the open line
-        self._shown: tuple[str, str, str] | None = None
+        self._told: set[tuple[object, ...]] = set()
 
     def show(self, snapshot: Snapshot, last: bool) -> None:
-        # Every look at the job turns "waiting" into "running" and back, which is no news in a file.
-        state = "running" if snapshot.state == "waiting" else snapshot.state
-        text, key = card.line(snapshot), (state, snapshot.stage, snapshot.note)
+        text = card.line(snapshot)
         if sys.stderr.isatty():
-            # A line that wraps cannot be rewritten.
-            text = text[: shutil.get_terminal_size().columns - 1]
+            if not last:
+                text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be rewritten
             sys.stderr.write("\r" + text.ljust(self._width) + ("\n" if last else ""))
             self._width = 0 if last else len(text)
-        elif key != self._shown:
+        elif (news := _news(snapshot)) not in self._told:
+            self._told.add(news)
             sys.stderr.write(text + "\n")
-        self._shown = key
         sys.stderr.flush()
+
+
+def _news(snapshot: Snapshot) -> tuple[object, ...]:
+    """Return what is worth a line in a file: a stage, a batch that is done, a new kind of trouble, the end."""
+    if snapshot.state in ("running", "waiting"):  # every look at the job turns one into the other
+        return snapshot.stage, snapshot.batches_done, re.sub(r"\d+", "", snapshot.note)
+    return (snapshot.state,)

@@ -1,0 +1,139 @@
+"""Every notebook runs from top to bottom in a fresh kernel, tells the truth, and shows no token."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+# What is asked of each notebook's own variables when it is through. A new notebook needs a word here.
+TRUTH = {
+    "01_quickstart.ipynb": """
+def _agrees(frame, truth, prefix="compliance_"):
+    for name in ("status", "action", "reason"):
+        ours, theirs = frame[prefix + name].astype(object), truth[name].astype(object)
+        assert ours.where(ours.notna(), None).tolist() == theirs.where(theirs.notna(), None).tolist(), name
+
+assert len(posts) == len(checked) == 2000
+assert "compliance_status" not in posts
+_agrees(checked, box.expected(posts["id"], "tweets"))
+_agrees(later, box.expected(posts["id"], "tweets"))
+_agrees(again, box.expected(posts["id"], "tweets"))
+_agrees(both, box.expected(posts["author_id"], "users"), "author_")
+assert again["id"].dropna().tolist() == posts["id"].dropna().tolist()
+assert sorted(job.type for job in box.service.jobs) == ["tweets", "tweets", "users"]
+assert len(flagged) + len(compliant) == box.expected(posts["id"])["status"].isin(["action_required", "compliant"]).sum()
+""",
+}
+SECRET = "open({path!r}, 'w').write(box.token); None"
+
+
+def source(name: str) -> Any:
+    return nbformat.read(ROOT / "notebooks" / name, as_version=4)
+
+
+def texts(outputs: list[Any]) -> str:
+    """All that a reader of the saved notebook could see, pictures included."""
+    return json.dumps(outputs)
+
+
+@pytest.fixture(params=[path.name for path in NOTEBOOKS], scope="module")
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """(name, notebook as it ran, token): in a copy of the folders, by this Python, as a reader's Jupyter would."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("notebooks", "data"):
+        shutil.copytree(ROOT / name, folder / name)
+    kernel = folder / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    notebook = source(request.param)
+    cells = len(notebook.cells)
+    for code in (TRUTH[request.param], SECRET.format(path=str(folder / "secret"))):
+        notebook.cells.append(nbformat.v4.new_code_cell(code))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XCOMPLIANCE_PROGRESS", raising=False)
+        patch.setenv("XCOMPLIANCE_HOME", str(folder / "home"))
+        patch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+        client = nbclient.NotebookClient(
+            notebook, timeout=120, resources={"metadata": {"path": str(folder / "notebooks")}}
+        )
+        client.execute()
+    notebook.cells = notebook.cells[:cells]
+    return request.param, notebook, (folder / "secret").read_text()
+
+
+def test_there_is_a_notebook() -> None:
+    """The tests below have something to run on, and each notebook has its truth here."""
+    assert {path.name for path in NOTEBOOKS} == set(TRUTH)
+
+
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+def test_a_notebook_is_stored_clean(name: str) -> None:
+    """Stored without outputs or counts, for the kernel python3, in format 4.5 with an ID for each cell."""
+    notebook = source(name)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook.cells:
+        assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None), cell.id
+
+
+def test_it_runs_and_agrees_with_the_truth(ran: Any) -> None:
+    """Every cell ran without an error, and the asserts on its variables, added at the end, held."""
+    name, notebook, _ = ran  # an error in any cell, ours included, would have raised
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count is not None, cell.id
+            assert all(output.output_type != "error" for output in cell.outputs), (name, cell.id)
+
+
+def test_the_last_state_of_the_card_stays(ran: Any) -> None:
+    """A cell that checks keeps one card, with the final state in words, marked as invented, beside a plain line."""
+    _, notebook, _ = ran
+    cards = {
+        cell.id: [output.data for output in cell.outputs if "Compliance check of" in texts([output])]
+        for cell in notebook.cells
+        if cell.cell_type == "code" and ".compliance.check(" in cell.source
+    }
+    assert cards
+    for shown in cards.values():
+        (card,) = shown
+        assert "Done. " in card["text/html"]
+        assert "✓ joined" in card["text/html"]
+        assert "SANDBOX" in card["text/html"]
+        assert "  done: " in card["text/plain"]
+
+
+def test_warnings_point_at_the_reader_s_cell(ran: Any) -> None:
+    """A warning names the notebook's own line, not a file inside of the package."""
+    _, notebook, _ = ran
+    said = [output.text for cell in notebook.cells for output in cell.get("outputs", ()) if output.get("text")]
+    assert any("ComplianceWarning" in text for text in said)
+    assert all("xcompliance_pd/" not in text for text in said)
+
+
+def test_no_token_is_shown(ran: Any) -> None:
+    """The sandbox's token, the like of a real one, is in no output; nor is any signed URL."""
+    _, notebook, token = ran
+    shown = texts([cell.get("outputs", []) for cell in notebook.cells])
+    assert len(token) > 20
+    assert token not in shown
+    assert "X-Goog-" not in shown
+    assert "2,000" in shown or "2000" in shown, "the outputs were looked at"
