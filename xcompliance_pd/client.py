@@ -276,6 +276,15 @@ def open_run(run_id: str, client: Client | None = None) -> Run:
     ------
     LedgerError
         There is no such run, or it cannot be read.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     run_id = xc.submit(posts, "id", client=box.client).id
+    ...     xc.open_run(run_id, box.client).wait().status  # in another kernel, say
+    'done'
     """
     if client is None:
         client = Client(base_url=Ledger().load(run_id).base_url)

@@ -167,6 +167,15 @@ def join(
     -------
     DataFrame
         As :func:`check` returns it.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     run = xc.submit(posts.head(1), "id", client=box.client)
+    ...     xc.join(posts, "id", run)["compliance_status"].tolist()
+    ['compliant', 'unchecked']
     """
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
