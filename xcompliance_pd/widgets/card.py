@@ -92,7 +92,7 @@ def line(snapshot: Snapshot) -> str:
         batches = _batches(snapshot) if snapshot.batches > 1 else ""
         look = "" if snapshot.next_look is None else f"next look in {duration(snapshot.next_look)}"
         since = f"{duration(snapshot.elapsed)} so far" if snapshot.elapsed >= 60 else ""
-        words = [snapshot.run_id, _where(snapshot), note, f"{snapshot.ids:,} IDs", batches, look, since]
+        words = [snapshot.run_id, _where(snapshot), note, f"{snapshot.ids:,} ID{_plural(snapshot.ids)}", batches, look, since]
     text = plain("  ".join(word for word in words if word), 10 * LINE_MAX)
     room = LINE_MAX - len(mark)
     return (text if len(text) <= room else text[: room - 3] + "...") + mark
@@ -107,7 +107,7 @@ def outcome(snapshot: Snapshot) -> str:
     """Return what came out so far; compliance is claimed only of a run that is done with nothing missing."""
     if snapshot.listed is None:
         return "No result so far"
-    ids = f"{snapshot.listed:,} of {snapshot.ids:,} IDs"
+    ids = f"{snapshot.listed:,} of {snapshot.ids:,} ID{_plural(snapshot.ids)}"
     if snapshot.state != "done" or snapshot.batches_done < snapshot.batches:
         return f"X listed {ids} so far"
     proved = snapshot.ids - snapshot.listed - snapshot.unproved
@@ -137,7 +137,7 @@ def _text(text: str) -> str:
 def _title(snapshot: Snapshot) -> str:
     kind = _KINDS.get(snapshot.type, snapshot.type)
     label = f", {plain(snapshot.label)}" if snapshot.label else ""
-    return f"Compliance check of {snapshot.ids:,} {kind} IDs{label}"
+    return f"Compliance check of {snapshot.ids:,} {kind} ID{_plural(snapshot.ids)}{label}"
 
 
 def _where(snapshot: Snapshot) -> str:
@@ -202,3 +202,7 @@ def _resume(snapshot: Snapshot) -> str:
         return ""
     when = "To go on" if snapshot.state in ("failed", "stopped") else "If this kernel ends, go on with"
     return f"<div>{when}: <code>{_text(resume(snapshot))}</code></div>"
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
