@@ -92,7 +92,8 @@ def line(snapshot: Snapshot) -> str:
         batches = _batches(snapshot) if snapshot.batches > 1 else ""
         look = "" if snapshot.next_look is None else f"next look in {duration(snapshot.next_look)}"
         since = f"{duration(snapshot.elapsed)} so far" if snapshot.elapsed >= 60 else ""
-        words = [snapshot.run_id, _where(snapshot), note, f"{snapshot.ids:,} ID{_plural(snapshot.ids)}", batches, look, since]
+        ids = f"{snapshot.ids:,} ID{_plural(snapshot.ids)}"
+        words = [snapshot.run_id, _where(snapshot), note, ids, batches, look, since]
     text = plain("  ".join(word for word in words if word), 10 * LINE_MAX)
     room = LINE_MAX - len(mark)
     return (text if len(text) <= room else text[: room - 3] + "...") + mark
