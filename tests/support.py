@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 import socket
 import threading
 from typing import Any, Protocol
@@ -53,16 +53,22 @@ class RawServer:
             except OSError:
                 return
             with connection:
-                head = b""
-                while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
-                    head += piece
-                self.seen.append(head)
+                connection.settimeout(10)
+                head, _, body = self._read_until(connection, b"\r\n\r\n").partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+                missing = int(length[1]) - len(body) if length else 0
+                while missing > 0 and (piece := connection.recv(65536)):
+                    missing -= len(piece)  # all of it, so that closing is no reset
+                self.seen.append(head + b"\r\n\r\n")
                 connection.sendall(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
                 connection.shutdown(socket.SHUT_WR)
-                connection.settimeout(0.05)
-                with contextlib.suppress(OSError):
-                    while connection.recv(65536):  # what is left of the request, so that closing is no reset
-                        pass
+
+    @staticmethod
+    def _read_until(connection: socket.socket, end: bytes) -> bytes:
+        data = b""
+        while end not in data and (piece := connection.recv(65536)):
+            data += piece
+        return data
 
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
