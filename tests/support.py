@@ -73,5 +73,6 @@ class RawServer:
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
     """Return an HTTP answer; an underscore in a header's name stands for a dash."""
+    headers = {"Connection": "close", **headers}  # else the client may use a connection that is about to end
     lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
