@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -421,3 +422,16 @@ def test_headerless_table_as_parquet_has_numbers_for_names(file, tmp_path):
     table = tables.read(file("a.txt", f"{A}\n"))
     tables.write(table, table.frame, tmp_path / "o.parquet")
     assert tables.read(tmp_path / "o.parquet").frame.columns.tolist() == ["1"]
+
+
+def test_spreadsheets_run_nothing(tmp_path: Path) -> None:
+    """On request no text begins as a formula does; IDs, numbers and everything else stay as they are."""
+    frame = pd.DataFrame(
+        {"id": ["-5", "12345"], "text": ["=HYPERLINK(1)", "@all"], "n": [-1, 2], "mixed": ["+1", None]}, index=[7, 7]
+    )
+    before = frame.copy(deep=True)
+    safe = tables.spreadsheet_safe(frame, "id")
+    assert safe["text"].tolist() == ["'=HYPERLINK(1)", "'@all"]
+    assert safe["mixed"].tolist() == ["'+1", None]
+    pd.testing.assert_frame_equal(safe[["id", "n"]], before[["id", "n"]])
+    pd.testing.assert_frame_equal(frame, before)

@@ -73,6 +73,7 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
     words += [word for word in (parsed.file, parsed.column) if word is not None]
     for option, value in (("-o", parsed.output), ("--plot", parsed.plot)):
         words += [option, value] if value else []
+    words += ["--excel-safe"] if parsed.excel_safe else []
     print(f"To go on: {shlex.join(words)}", file=sys.stderr)
 
 
@@ -114,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help="write the joined table: csv, tsv, jsonl or parquet")
     parser.add_argument("--plot", metavar="PNG", help="draw the reasons: png, pdf or svg")
+    parser.add_argument(
+        "--excel-safe", action="store_true", help="put an apostrophe before text in OUT that a spreadsheet would run"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace verdict columns that FILE has already")
 
 
@@ -172,7 +176,8 @@ def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.D
     """Write first, so that whatever goes wrong later, the verdicts are safe."""
     runs = checked["compliance_run"].dropna().astype(str)
     try:
-        notes = tables.write(table, checked, parsed.output) if parsed.output else ()
+        written = tables.spreadsheet_safe(checked, column) if parsed.excel_safe else checked
+        notes = tables.write(table, written, parsed.output) if parsed.output else ()
     except InputError as error:
         error.run_id = next(iter(runs), None)
         raise

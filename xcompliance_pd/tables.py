@@ -389,6 +389,27 @@ def write(table: Table, checked: pd.DataFrame, path: str | Path) -> tuple[str, .
     return _advice(table, checked, format, path)
 
 
+def spreadsheet_safe(frame: pd.DataFrame, ids: Hashable) -> pd.DataFrame:
+    """Return a frame none of whose text a spreadsheet takes for a formula: an apostrophe goes before = + - @.
+
+    This changes every text that begins so, mentions among them, hence it is nobody's default. The column of IDs is
+    left alone, because an apostrophe would spoil an ID.
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    safe = frame.copy()
+    for position, label in enumerate(frame.columns):
+        if label != ids:
+            cells = frame.iloc[:, position]
+            risky = [isinstance(cell, str) and cell.startswith(_FORMULA) for cell in cells]
+            if any(risky):
+                guarded = [f"'{cell}" if flag else cell for cell, flag in zip(cells, risky, strict=True)]
+                safe.isetitem(position, pd.Series(guarded, dtype=object).to_numpy())
+    return safe
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 def _write(table: Table, checked: pd.DataFrame, format: str, file: Any) -> None:
     if format in ("jsonl", "parquet") and not checked.columns.map(str).is_unique:
         raise InputError("Several columns have the same name, which only .csv and .tsv can hold. Write one of these.")
