@@ -125,7 +125,7 @@ def test_the_window_is_judged_by_the_servers_clock() -> None:
 
 def test_a_lost_upload_answer_is_recovered_and_dated_early() -> None:
     """If the job moved on, the upload had arrived; the check is dated by the job's creation, never later."""
-    batch = saw(life.uploading(OPEN), job("in_progress"))
+    batch = saw(life.upload_left(life.uploading(OPEN)), job("in_progress"))
     assert (batch.phase, batch.upload_proof, batch.checked_at) == (Phase.SUBMITTED, "status", NOW)
 
 
@@ -145,7 +145,7 @@ def test_unknown_status_keeps_looking() -> None:
 @pytest.mark.parametrize("status", ["in_progress", "complete"])
 def test_a_job_that_runs_on_no_file_or_half_a_file_of_ours_is_given_up(status: str) -> None:
     """If the job moved on though our upload was never made, or is known to be cut, its results prove nothing."""
-    for batch in (OPEN, life.upload_broke(life.uploading(OPEN)), life.creating(BATCH)):
+    for batch in (OPEN, life.uploading(OPEN), life.creating(BATCH)):
         after = saw(batch, job(status))
         assert (after.phase, after.attempt, after.proved) == (Phase.PLANNED, 2, False)
 

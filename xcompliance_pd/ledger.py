@@ -10,6 +10,7 @@ No token and no URL is ever written here. Folders are 0700, files 0600: lists of
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import dataclasses
 import hashlib
@@ -17,6 +18,8 @@ import json
 import os
 import secrets
 import shutil
+import types
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -275,17 +278,28 @@ def _batch(data: dict[str, Any]) -> Batch:
 
 
 def _sound(record: RunRecord) -> bool:
-    """Whether the parts that JSON does not type are what they have to be."""
+    """Whether every field is what its annotation says, and the batches are counted from 1."""
     numbers = [batch.number for batch in record.batches]
-    times = [record.created_at, *(batch.look_at or 0 for batch in record.batches)]
-    return (
-        numbers == list(range(1, len(numbers) + 1))
-        and len(numbers) > 0
-        and all(isinstance(time, int | float) for time in times)
-        and all(isinstance(text, str) for text in (record.base_url, record.ids_sha256))
-        and isinstance(record.requests, dict)
-        and all(isinstance(count, int) for count in (record.ids, *record.requests.values()))
+    parts: list[RunRecord | Batch] = [record, *record.batches]
+    typed = all(
+        _fits(getattr(part, name), hint) for part in parts for name, hint in typing.get_type_hints(type(part)).items()
     )
+    return typed and numbers == list(range(1, len(numbers) + 1)) and len(numbers) > 0
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value that came from JSON is of an annotated type; floats are times, up to the year 9999."""
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(part, typing.get_args(hint)[0]) for part in value)
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        return isinstance(value, dict) and all(_fits(part, int) for part in value.values())
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    if hint is float:
+        return isinstance(value, int | float) and 0 <= value < 253_402_300_800
+    return isinstance(value, hint)
 
 
 def _open_new(path: Path) -> BinaryIO:

@@ -136,7 +136,7 @@ class Batch:
     job_created_at: float | None = None  # server time
     upload_expires_at: float | None = None  # server time
     uploads: int = 0  # begun
-    upload_cut: bool = False  # an upload broke off before its end
+    upload_cut: bool = False  # the latest upload broke off before its end, or was refused
     upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
     checked_at: float | None = None  # server time of the confirmed upload
     looks: int = 0  # at this job
@@ -372,13 +372,13 @@ def blocked(batch: Batch, by: str, now: float, wait: float) -> Batch:
 
 
 def uploading(batch: Batch) -> Batch:
-    """Written down before the first byte leaves, so that a job that moved on without us is noticed."""
-    return replace(batch, uploads=batch.uploads + 1)
+    """Written down before the first byte leaves: until more is known, what the service got may be cut."""
+    return replace(batch, uploads=batch.uploads + 1, upload_cut=True)
 
 
-def upload_broke(batch: Batch) -> Batch:
-    """The connection broke before the whole file had left."""
-    return replace(batch, upload_cut=True)
+def upload_left(batch: Batch) -> Batch:
+    """Written down before the last byte leaves: from here on only the answer can be lost."""
+    return replace(batch, upload_cut=False)
 
 
 def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wait: float) -> Batch:

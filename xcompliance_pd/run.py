@@ -170,13 +170,17 @@ class Run:
             except BaseException as error:
                 self._error = error
                 raise
-            self._call_back()
+            finally:
+                self._call_back()
         if not self.done():
-            raise self._error or WaitTimeout(
-                f"Watching run {self.id} was stopped; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
-                run_id=self.id,
-            )
+            raise self._unfinished()
         return self
+
+    def _unfinished(self) -> BaseException:
+        return self._error or WaitTimeout(
+            f"Watching run {self.id} was stopped; its job goes on. Go on: xc.open_run({self.id!r}).wait()",
+            run_id=self.id,
+        )
 
     def _drive(self, stop: threading.Event, deadline: float | None, watch: Watch) -> None:
         """Advance the run until it ends or is stopped; while somebody else drives it, follow."""
@@ -249,8 +253,8 @@ class Run:
         self.start()
         self.add_done_callback(wake)
         yield from through
-        if self._error is not None and not self.done():
-            raise self._error
+        if not self.done():
+            raise self._unfinished()
         return self
 
     # ----------------------------------------------------------------- what came of it

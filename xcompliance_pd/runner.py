@@ -206,16 +206,23 @@ class Runner:
     def _upload(self, run: RunRecord, batch: Batch) -> RunRecord:
         url = self._url(batch, "upload_url")
         self.ledger.read_ids(run.id, batch)  # what goes out is what was planned
-        body = FileBody(self.ledger.ids_path(run.id, batch.number))
-        batch = lifecycle.uploading(batch)
-        run = self._save(run, batch)
+        begun = lifecycle.uploading(batch)
+        run = self._save(run, begun)
+        left = run.with_batch(lifecycle.upload_left(begun))
+        body = FileBody(self.ledger.ids_path(run.id, batch.number), lambda: self.ledger.save(left))
         try:
             answer = self._transport.put(url, body)
-        except BaseException as error:
-            if not body.left and getattr(error, "sent", True):
-                self._save(run, lifecycle.upload_broke(batch))
+            protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
+        except RemoteError as error:
+            # Nothing sent changes nothing. A whole file whose answer was lost, or a 5xx, may well have been stored;
+            # half a file, or one that was refused, must not be taken for ours if the job moves on.
+            refused = error.status is not None and 400 <= error.status < 500
+            if not error.sent:
+                self._save(run, batch)
+            elif refused or not body.left:
+                self._save(run, begun)
             raise
-        protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
+        run, batch = left, lifecycle.upload_left(begun)
         self._heard(answer.headers)
         agree = self._upload_agrees(run, batch, answer.headers)
         self._jobs.pop(batch.job_id or "", None)

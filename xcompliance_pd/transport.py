@@ -96,9 +96,10 @@ class FileBody:
     send would have to fit into the connect time-out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before_last_byte: Callable[[], object] = lambda: None) -> None:
         self._path = path
         self._length = path.stat().st_size
+        self._before_last_byte = before_last_byte
         self.left = False  # whether every piece was handed over, for good, in the latest reading
 
     def __len__(self) -> int:
@@ -107,8 +108,12 @@ class FileBody:
     def __iter__(self) -> Iterator[bytes]:
         self.left = False
         with self._path.open("rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
+            for start in range(0, self._length - 1, PIECE):
+                yield file.read(min(PIECE, self._length - 1 - start))
+            # The last byte is a newline: without it the service has every ID and still no whole request. So what is
+            # written down at this moment is true whether or not the process lives to send it.
+            self._before_last_byte()
+            yield file.read(1)
         self.left = True  # only now: asking for more means that the last piece was sent
 
 
@@ -239,6 +244,8 @@ class Transport:
 
     @staticmethod
     def _answer(response: requests.Response) -> Answer:
+        if 300 <= response.status_code < 400:  # is refused, whatever it holds
+            return Answer(response.status_code, _headers(response), b"")
         blocks: list[bytes] = []
         size = 0
         for block in response.raw.stream(PIECE, decode_content=False):
