@@ -11,6 +11,8 @@ import logging
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -943,3 +945,93 @@ def test_a_date_without_a_zone_is_utc(new_york: None) -> None:
     assert time.timezone == 5 * 3600
     moments = {protocol.server_time({"date": f"Tue, 16 Nov 2021 20:02:49 {zone}"}) for zone in ("-0000", "GMT")}
     assert moments == {1637092969.0}
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "408 Request Timeout", "429 Too Many Requests"])
+def test_an_error_to_half_an_upload_confirms_nothing(status: str) -> None:
+    """An error answer after an eighth of the body, and the job says complete: nothing is compliant."""
+
+    def early(x: HostileX, call: Call) -> None:
+        call.read(1 << 20)
+        x.jobs[call.job]["status"] = "complete"
+        call.connection.sendall(answer(status=status, Content_Length="0"))
+        call.cut()
+
+    with HostileX(put=early) as x:
+        assert "compliant" not in checked(x, MANY)[1]
+
+
+def test_a_kernel_killed_amid_an_upload_confirms_nothing() -> None:
+    """SIGKILL while the body goes out, and the job says complete: its results are not believed, a new job is made."""
+    amid, killed = threading.Event(), threading.Event()
+
+    def hang(x: HostileX, call: Call) -> bytes | None:
+        if call.count > 1:
+            return x.usual(call)
+        call.read(1 << 20)
+        amid.set()
+        killed.wait(10)
+        call.cut()
+        return None
+
+    code = (
+        "import sys, numpy as np, pandas as pd, xcompliance_pd as xc\n"
+        f"frame = pd.DataFrame({{'id': {FIRST} + np.arange(400_000)}})\n"
+        "xc.check(frame, 'id', client=xc.Client('t', sys.argv[1]))"
+    )
+    with HostileX(put=hang) as x:
+        process = subprocess.Popen([sys.executable, "-c", code, x.url])
+        assert amid.wait(20)
+        process.kill()
+        process.wait(10)
+        killed.set()
+        for job in x.jobs.values():
+            job["status"] = "complete"
+        statuses = checked(x, MANY)[1]
+        assert len(x.jobs) == 2 or "compliant" not in statuses
+
+
+def test_stop_ends_an_await_with_an_error() -> None:
+    """`stop` while somebody awaits the run raises WaitTimeout there, as it does from wait."""
+    with HostileX(get=never) as x:
+        run = begun(quick(x, poll_interval=0.01))
+
+        async def main() -> xc.Run:
+            return await run
+
+        waiting = aside(lambda: asyncio.run(main()))
+        until(lambda: x.count("get"))
+        run.stop()
+        with pytest.raises(xc.WaitTimeout):
+            waiting.result(10)
+
+
+@pytest.mark.parametrize(
+    ("where", "field", "value"),
+    [
+        ("run", "created_at", 1e300),
+        ("run", "created_at", float("nan")),
+        ("run", "created_at", True),
+        ("run", "ended_at", "x"),
+        ("run", "label", 5),
+        ("batch", "ids", "x"),
+        ("batch", "listed", "a"),
+        ("batch", "job_id", 5),
+        ("batch", "downloads", None),
+        ("batch", "proved", 1),
+        ("batch", "checked_at", "x"),
+        ("batch", "checked_at", 1e300),
+    ],
+)
+def test_fields_of_the_wrong_kind_are_a_damaged_record(where: str, field: str, value: object) -> None:
+    """A record whose fields are not what they have to be is refused on opening, and breaks no list of runs."""
+    with HostileX() as x:
+        xc.check(FRAME, "id", client=quick(x))
+        (run_id,) = quick(x).runs().index
+        path = home(x) / run_id / "run.json"
+        record = json.loads(path.read_text())
+        (record["batches"][0] if where == "batch" else record)[field] = value
+        path.write_text(json.dumps(record))
+        with pytest.raises(xc.LedgerError, match="damaged"):
+            quick(x).open_run(run_id)
+        assert quick(x).runs().loc[run_id, "state"] == "unreadable"
