@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import canary
 import pytest
 
 import xcompliance_pd as xc
@@ -24,3 +25,8 @@ def box() -> Iterator[xc.Sandbox]:
     """A running sandbox with invented fates, whose jobs are complete at the first look."""
     with xc.Sandbox(complete_after=1) as sandbox:
         yield sandbox
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the whole session for tokens and signatures."""
+    canary.watch(config)
