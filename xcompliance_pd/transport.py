@@ -8,6 +8,7 @@ their tracebacks hold full URLs, so they end here: what leaves is one of ours, r
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import re
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+import requests.adapters
 import urllib3
 from requests.auth import AuthBase
 
@@ -64,6 +66,69 @@ class _Bearer(AuthBase):
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+class _Lines:
+    """What a connection sends, and whether it ended where a line had begun: a status, a header, a chunk's size.
+
+    http.client takes such an end for the end of the headers, and urllib3 the first zeros of a size for the last chunk.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.cut = False
+
+    def readline(self, *limit: int) -> bytes:
+        line: bytes = self._file.readline(*limit)
+        self.cut |= not line.endswith(b"\n")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lines = _Lines(self.fp)
+        self.fp = self.lines  # type: ignore[assignment]
+
+
+class _HttpConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Makes connections whose answers know whether a line of theirs was cut."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _lines_cut(response: requests.Response) -> bool:
+    original: Any = response.raw._original_response
+    return bool(original.lines.cut)
 
 
 class _Session(requests.Session):
@@ -146,6 +211,8 @@ class Transport:
 
     def _session(self) -> requests.Session:
         session = _Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter())
         session.headers["User-Agent"] = "xcompliance-pd"
         session.auth = _NoAuth()
         session.trust_env = not is_loopback(self._base_url)  # a proxy has no business between us and a sandbox
@@ -208,7 +275,7 @@ class Transport:
                     digest.update(block)
             except urllib3.exceptions.HTTPError:
                 broken = True
-            return digest.received(response.status_code, _headers(response), broken)
+            return digest.received(response.status_code, _headers(response), broken or _lines_cut(response))
 
         # Google's storage would unpack a gzip object for a client that does not take gzip, and its
         # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding
@@ -253,6 +320,8 @@ class Transport:
             if size > ANSWER_MAX:
                 raise UnexpectedResponse("The answer is far too long for this API. Check the base URL.")
             blocks.append(block)
+        if _lines_cut(response):
+            raise Unavailable("The answer ended early. Try again.", retryable=True)
         headers = _headers(response)
         try:
             body = b"".join(unpack(blocks, headers.get("content-encoding", "identity").lower(), ANSWER_MAX))
