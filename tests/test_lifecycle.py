@@ -125,7 +125,8 @@ def test_the_window_is_judged_by_the_servers_clock() -> None:
 
 def test_a_lost_upload_answer_is_recovered_and_dated_early() -> None:
     """If the job moved on, the upload had arrived; the check is dated by the job's creation, never later."""
-    batch = saw(life.upload_left(life.uploading(OPEN)), job("in_progress"))
+    left = life.upload_left(life.uploading(OPEN))
+    batch = life.on_job(left, job("in_progress"), JobType.TWEETS, "ours", NOW + 86_400, 5.0)  # resumed a day later
     assert (batch.phase, batch.upload_proof, batch.checked_at) == (Phase.SUBMITTED, "status", NOW)
 
 

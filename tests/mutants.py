@@ -1,0 +1,301 @@
+"""Break each safety rule on purpose and see that the tests notice: `python tests/mutants.py [WORD ...]`.
+
+Each mutant is one replacement in the package. It is made in a copy, and the named test files are run on the copy; a
+mutant survives if they pass. Words select mutants by name. Exit status 1 if any survives.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Mutant(NamedTuple):
+    """One broken rule: in `file`, `old` (found once) becomes `new`; `tests` should fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    # what an answer proves
+    Mutant(
+        "length is not compared",
+        "digest.py",
+        "if length is not None and length !=",
+        "if length is None and length !=",
+        "digest",
+    ),
+    Mutant("stored length is not compared", "digest.py", "if stored_length is not None and", "if False and", "digest"),
+    Mutant("transcoded objects pass", "digest.py", "if stored_coding != coding:", "if False:", "digest"),
+    Mutant("a broken connection passes", "digest.py", "if received.broken:", "if False:", "digest"),
+    Mutant(
+        "checksums are not compared",
+        "digest.py",
+        "return all(ours[name] == value for name, value in theirs.items())",
+        "return True",
+        "digest",
+    ),
+    Mutant("one right checksum is enough", "digest.py", "return all(ours[name]", "return any(ours[name]", "digest"),
+    Mutant(
+        "an unreadable checksum is none",
+        "digest.py",
+        "    if theirs is None:\n        return False",
+        "    if theirs is None:\n        return None",
+        "digest",
+    ),
+    Mutant(
+        "no headers are length",
+        "digest.py",
+        'Grade.LENGTH if "content-length" in headers else Grade.UNPROVED',
+        "Grade.LENGTH",
+        "digest transport",
+    ),
+    Mutant(
+        "half a last line is whole",
+        "digest.py",
+        'received.last_byte == b"\\n" or received.length == 0',
+        "True",
+        "digest",
+    ),
+    Mutant(
+        "cut gzip passes",
+        "digest.py",
+        '            raise ValueError("the gzip data end too early")\n        total',
+        "            return\n        total",
+        "digest",
+    ),
+    # what a result says
+    Mutant("bad lines are skipped", "results.py", "            bad_count += 1\n", "", "results cli"),
+    Mutant(
+        "split at every line separator",
+        "results.py",
+        'block.find(b"\\n", start)',
+        'min((p for c in (b"\\n", b"\\xc2\\x85") if (p := block.find(c, start)) >= 0), default=-1)',
+        "results",
+    ),
+    Mutant("the last duplicate key wins", "results.py", "if len(data) != len(pairs):", "if False:", "results"),
+    Mutant(
+        "leading zeros are an ID",
+        "results.py",
+        're.compile(r"[1-9][0-9]{0,18}")',
+        're.compile(r"[0-9]{1,19}")',
+        "results",
+    ),
+    Mutant("geo scrubbing is a deletion", "results.py", "[4, 1, 0, 2]", "[4, 0, 0, 2]", "results"),
+    # which row gets what
+    Mutant(
+        "unproved absence is compliant",
+        "verdicts.py",
+        "        if part.proved:\n            status",
+        "        if True:\n            status",
+        "verdicts",
+    ),
+    Mutant(
+        "foreign records count",
+        "verdicts.py",
+        'part.findings[_member(part.findings["id"].to_numpy(), part.ids)]',
+        "part.findings",
+        "verdicts",
+    ),
+    Mutant(
+        "rows nobody asked about are compliant", "verdicts.py", "INVALID, UNCHECKED)", "INVALID, COMPLIANT)", "verdicts"
+    ),
+    Mutant(
+        "an error record is a verdict",
+        "results.py",
+        'return findings["error"].isna() | findings["action"].notna()',
+        'return findings["error"].isna() | findings["id"].notna()',
+        "verdicts results",
+    ),
+    Mutant(
+        "bad lines still prove",
+        "lifecycle.py",
+        "proved=grade is not Grade.UNPROVED and not bad_lines and not foreign",
+        "proved=grade is not Grade.UNPROVED and not foreign",
+        "lifecycle cli",
+    ),
+    Mutant(
+        "foreign records still prove",
+        "lifecycle.py",
+        "proved=grade is not Grade.UNPROVED and not bad_lines and not foreign",
+        "proved=grade is not Grade.UNPROVED and not bad_lines",
+        "lifecycle",
+    ),
+    # IDs
+    Mutant("damaged floats are cast", "ids.py", "problem[finite & (np.abs(numbers) >= limit)] = _LOST", "pass", "ids"),
+    Mutant("users pass as posts", "frames.py", "    if id_rules.names_users(name):", "    if False:", "mistakes"),
+    # the job's life
+    Mutant("create is repeated blindly", "lifecycle.py", "return Step.ADOPT", "return Step.CREATE", "lifecycle crash"),
+    Mutant(
+        "a lost create is a failed one",
+        "lifecycle.py",
+        "phase = Phase.PLANNED if none_made else Phase.CREATING",
+        "phase = Phase.PLANNED",
+        "lifecycle crash",
+    ),
+    Mutant("one list is enough", "lifecycle.py", "    if batch.unlisted == 0:", "    if False:", "lifecycle"),
+    Mutant("half a list is a list", "protocol.py", '"errors" in answer or', "", "hostile"),
+    Mutant("any job is ours", "lifecycle.py", "or job.name not in (None, name)", "", "lifecycle"),
+    Mutant(
+        "a job without our file is believed",
+        "lifecycle.py",
+        "and (seen.upload_cut or not seen.uploads)",
+        "and False",
+        "lifecycle",
+    ),
+    Mutant("a damaged upload is believed", "runner.py", "        if agree is False:", "        if False:", "hostile"),
+    Mutant(
+        "half an upload is confirmed",
+        "transport.py",
+        "if answer.status == 200 and not body.left:",
+        "if False:",
+        "hostile",
+    ),
+    Mutant(
+        "the upload's answer is not read",
+        "runner.py",
+        '        protocol.decipher_bytes("Uploading the IDs"',
+        '        (lambda *_: None)("Uploading the IDs"',
+        "hostile faults",
+    ),
+    Mutant(
+        "one chunked download is enough",
+        "runner.py",
+        "            if weak and batch.framed_sha256",
+        "            if False and batch.framed_sha256",
+        "hostile",
+    ),
+    Mutant(
+        "the check is dated too late",
+        "lifecycle.py",
+        'upload_proof="status", checked_at=seen.job_created_at',
+        'upload_proof="status", checked_at=now',
+        "lifecycle",
+    ),
+    Mutant(
+        "the slot rule is ignored",
+        "lifecycle.py",
+        "return Step.CREATE if slot_free else Step.WAIT",
+        "return Step.CREATE",
+        "lifecycle",
+    ),
+    Mutant(
+        "spoilt ID files are sent",
+        "ledger.py",
+        "        if hashlib.sha256(data).hexdigest() != sha256:",
+        "        if False:",
+        "ledger",
+    ),
+    Mutant(
+        "no driver lock",
+        "ledger.py",
+        'FileLock(folder / "lock"',
+        'FileLock(folder / f"lock{secrets.token_hex(4)}"',
+        "crash kills",
+    ),
+    Mutant(
+        "finished runs are reused",
+        "client.py",
+        "(type, self.base_url, count, False)",
+        "(type, self.base_url, count, record.ended)",
+        "check",
+    ),
+    # secrets and hosts
+    Mutant(
+        "bytes may go anywhere",
+        "protocol.py",
+        'storage = host == "storage.googleapis.com"',
+        'storage = True or host == "storage.googleapis.com"',
+        "transport",
+    ),
+    Mutant(
+        "the token goes to storage",
+        "transport.py",
+        'self._bytes, "GET", url, receive, headers={',
+        'self._bytes, "GET", url, receive, auth=_Bearer(self._token(), self._base_url), headers={',
+        "transport check",
+    ),
+    Mutant("netrc is asked", "transport.py", "        session.auth = _NoAuth()\n", "", "transport"),
+    Mutant(
+        "errors keep their context",
+        "transport.py",
+        "            failure = _unavailable(error, urlsplit(url.reveal()).netloc)\n        raise failure",
+        "            raise _unavailable(error, urlsplit(url.reveal()).netloc)",
+        "transport",
+    ),
+    Mutant("logs keep queries", "transport.py", "        if clean != text:", "        if False:", "hostile transport"),
+    Mutant(
+        "foreign text is not cleaned",
+        "protocol.py",
+        'clean = _LONG.sub("[redacted]", _QUERY.sub("?[redacted]", clean))',
+        "pass",
+        "transport",
+    ),
+    Mutant(
+        "the repr tells the secret", "protocol.py", "return \"Secret('***')\"", "return repr(self._text)", "transport"
+    ),
+    Mutant("files are for everybody", "ledger.py", '0o600), "w+b")', '0o644), "w+b")', "ledger"),
+]
+
+
+def survives(mutant: Mutant, copy: Path) -> bool:
+    """Apply a mutant to the copy, run its tests, and put the file back."""
+    path = copy / "xcompliance_pd" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"{mutant.name}: the text to replace stands {text.count(mutant.old)} times in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        files = [f"tests/test_{name}.py" for name in mutant.tests.split()]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "faulthandler_timeout=60",
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        ended = subprocess.run([*command, *files], cwd=copy, env=environment, capture_output=True, check=False)
+        if ended.returncode not in (0, 1, 2):
+            print(ended.stdout.decode()[-2000:])
+        return ended.returncode == 0
+    finally:
+        path.write_text(text)
+
+
+def main(words: list[str]) -> int:
+    """Run the mutants whose name holds one of the words, or all."""
+    chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+        alive = []
+        for mutant in chosen:
+            begun = time.monotonic()
+            if survives(mutant, copy):
+                alive.append(mutant.name)
+            print(
+                f"{'SURVIVED' if mutant.name in alive else 'killed':9} {time.monotonic() - begun:5.1f} s  {mutant.name}"
+            )
+    print(f"{len(chosen) - len(alive)} of {len(chosen)} mutants killed")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
