@@ -668,6 +668,71 @@ def test_truncated_upload_stores_nothing() -> None:
         assert caller.put(job, b"20\n").status_code == 200
 
 
+# --------------------------------------------------------------------- faults on demand
+
+
+def test_one_fault_a_request_of_its_operation() -> None:
+    """Faults are played in order, each to one request of its operation and to no other; then the host is itself."""
+    with running(clock=Clock()) as (server, caller):
+        server.script("get", "return-503", "ok", "too-many:900")
+        server.script("list", "return-html")
+        job = caller.create()
+        with pytest.raises(AssertionError, match=r"return-503.*return-html.*met no request"):
+            server.assert_all_fired()
+        seen = [caller.get(job["id"]) for _ in range(4)]
+        assert [answer.status_code for answer in seen] == [503, 200, 429, 200]
+        assert int(seen[2].headers["x-rate-limit-reset"]) == int(START) + 900
+        assert caller.list(type="tweets").text.startswith("<!DOCTYPE")
+        server.assert_all_fired()
+
+
+@pytest.mark.parametrize(("fault", "jobs"), [("drop", 0), ("drop-before", 0), ("drop-after", 1), ("reset-after", 1)])
+def test_a_lost_answer_may_have_done_its_work(fault: str, jobs: int) -> None:
+    """Before or after the host's own work: the caller hears nothing either way."""
+    with running() as (server, caller):
+        server.script("create", fault)
+        with pytest.raises(requests.ConnectionError):
+            caller.create()
+        assert len(server.service.jobs) == jobs
+
+
+def test_rules_of_one_fault_build_on_each_other() -> None:
+    """Each rule spoils what the one before left: a cut to whole lines, without headers that give it away."""
+    with running(complete_after=1) as (server, caller):
+        job = caller.create()
+        caller.put(job, "".join(f"{id}\n" for id in TWEETS).encode())
+        caller.status(job)
+        server.script("download", ["lose-line", "bare"], ["lose-line", "prove"], ["bare", "chunked"], "cut:-5")
+        bare, proved, chunked = (caller.download(job) for _ in range(3))
+        with pytest.raises(requests.RequestException):
+            caller.download(job)
+        whole = caller.download(job)
+        assert bare.content == proved.content
+        assert whole.content.endswith(bare.content)
+        assert not any(name.startswith("x-goog") for name in bare.headers)
+        assert proved.headers["x-goog-hash"] == crc32c(proved.content)
+        assert (chunked.headers["Transfer-Encoding"], chunked.content) == ("chunked", whole.content)
+
+
+@pytest.mark.parametrize("fault", ["cut:100000", {"mutate": {"resumable": False}}, "lose-line"])
+def test_a_fault_that_changes_nothing_is_told(fault: Any) -> None:
+    """A rule without effect is a misfire, so no test passes because its fault did not happen."""
+    with running() as (server, caller):
+        job = caller.create()
+        server.script("get", fault)
+        with contextlib.suppress(requests.ConnectionError):
+            caller.get(job["id"])
+        with pytest.raises(AssertionError, match=r"changed nothing|met no request"):
+            server.assert_all_fired()
+
+
+def test_scripts_are_checked_when_they_are_written() -> None:
+    """An unknown operation, fault or argument is refused at once, with what there is."""
+    for operation, fault, said in [("put", "drop", "upload"), ("get", "dorp", "drop"), ("get", "cut:x", "argument")]:
+        with pytest.raises(InputError, match=said):
+            Server().script(operation, fault)
+
+
 # --------------------------------------------------------------------- results
 
 

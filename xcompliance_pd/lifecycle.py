@@ -270,7 +270,8 @@ def choose(
     if step is Step.NONE:
         return None, step, None
     if step is Step.WAIT:
-        due = [b.look_at for s, b in steps if s is Step.WAIT and b.look_at is not None]
+        # A batch that waits for the slot may have a time in the past, which is no time to come back at.
+        due = [b.look_at for s, b in steps if s is Step.WAIT and b.look_at is not None and b.look_at > now]
         return None, step, min(max(min(due, default=now) - now, 0.0), WAIT_MAX)
     return batch, step, None
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from .client import Client
 from .sandbox import Server
+from .sandbox.faults import Fault
 
 POLL_INTERVAL = 0.1  # seconds; a local job is done in an instant
 
@@ -93,6 +94,32 @@ class Sandbox:
     def expected(self, ids: Iterable[object], type: str = "tweets") -> pd.DataFrame:
         """Return the truth, one row a value: `status`, `action`, `reason`, `created_at`, `redacted_at`."""
         return self._server.expected(ids, type)
+
+    def script(self, operation: str, *faults: Fault) -> None:
+        """Play faults to the coming requests of an operation, one fault a request, in this order.
+
+        Parameters
+        ----------
+        operation : {"create", "get", "list", "upload", "download"}
+        *faults : str, dict or list
+            What ``help("xcompliance_pd.sandbox.faults")`` lists; ``"ok"`` lets a request through.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+        >>> with xc.Sandbox(findings=[]) as box:
+        ...     box.script("create", "drop-after")  # the job is made, but the answer is lost
+        ...     checked = posts.compliance.check("id", client=box.client)
+        ...     box.assert_all_fired()
+        >>> checked["compliance_status"].tolist(), len(box.service.jobs)
+        (['compliant'], 1)
+        """
+        self._server.script(operation, *faults)
+
+    def assert_all_fired(self) -> None:
+        """Raise AssertionError if a scripted fault has met no request, or changed nothing."""
+        self._server.assert_all_fired()
 
     def start(self) -> Sandbox:
         """Start serving; for notebooks, where a ``with`` block spans one cell only."""

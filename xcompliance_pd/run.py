@@ -250,8 +250,8 @@ class Run:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle)
 
+        self.add_done_callback(wake)  # first, so that no end is missed
         self.start()
-        self.add_done_callback(wake)
         yield from through
         if not self.done():
             raise self._unfinished()

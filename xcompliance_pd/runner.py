@@ -170,6 +170,10 @@ class Runner:
         self.ledger.read_ids(run.id, batch)
         batch = lifecycle.creating(batch)
         run, job = self._call(run.with_batch(batch), request, protocol.parse_job)
+        made = None if job.created_at is None else job.created_at.timestamp()
+        if made is not None and abs(self.server_now() - made) > 60:
+            # A job that was made just now tells the server's time better than a Date that some proxy wrote.
+            self._server = (made, self.clock.monotonic())
         return self._saw(run, batch, job)
 
     def _adopt(self, run: RunRecord, batch: Batch) -> RunRecord:

@@ -5,9 +5,10 @@ exchange can be compared with it. ``python -m xcompliance_pd.sandbox`` runs it i
 
 How the pieces lie: `chance` and `given` decide what becomes of an ID, `fates` joins them and states the
 truth; `service` is X's state machine without any HTTP; `signing` makes and checks the signed URLs;
-`api` and `storage` put the two hosts' habits around it; `wire` is the plumbing both share; `server` starts
-and stops. Facts carry their source in a comment: "recorded 2021-11" means headers and bodies recorded from
-the real service and published with open-source clients; "guess" means that no source states it.
+`api` and `storage` put the two hosts' habits around it; `wire` is the plumbing both share; `faults` spoils
+chosen requests; `server` starts and stops. Facts carry their source in a comment: "recorded 2021-11" means
+headers and bodies recorded from the real service and published with open-source clients; "guess" means that
+no source states it.
 """
 
 from .server import Server

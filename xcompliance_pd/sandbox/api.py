@@ -41,6 +41,12 @@ class ApiHandler(Handler):
         self._started = time.monotonic()
         self._allowance: Allowance | None = None
 
+    def operation(self) -> str | None:
+        path = urlsplit(self.path).path
+        if path == JOBS_PATH:
+            return {"POST": "create", "GET": "list"}.get(self.command)
+        return "get" if self.command == "GET" and path.startswith(f"{JOBS_PATH}/") else None
+
     def answer(self, body: bytes, arrived: float) -> Reply:
         self._check_bearer()
         operation, act = self._route(body)
@@ -64,17 +70,15 @@ class ApiHandler(Handler):
 
     def _route(self, body: bytes) -> tuple[str, Act]:
         """Return the operation's name and what to do for it."""
-        service, address = self.server.service, urlsplit(self.path)
+        service, address, operation = self.server.service, urlsplit(self.path), self.operation()
         query = parse_qs(address.query, keep_blank_values=True)
-        if address.path == JOBS_PATH:
-            if self.command == "POST":
-                return "create", lambda: service.create(query, self._read_json(body))
-            if self.command == "GET":
-                return "list", lambda: service.list(query)
-            raise plain_problem(405, "Method Not Allowed")
-        if address.path.startswith(f"{JOBS_PATH}/"):
-            if self.command == "GET":
-                return "get", lambda: service.get(address.path.removeprefix(f"{JOBS_PATH}/"), query)
+        if operation == "create":
+            return operation, lambda: service.create(query, self._read_json(body))
+        if operation == "list":
+            return operation, lambda: service.list(query)
+        if operation == "get":
+            return operation, lambda: service.get(address.path.removeprefix(f"{JOBS_PATH}/"), query)
+        if address.path == JOBS_PATH or address.path.startswith(f"{JOBS_PATH}/"):
             raise plain_problem(405, "Method Not Allowed")  # no DELETE in this dialect
         raise plain_problem(404, "Not Found")
 

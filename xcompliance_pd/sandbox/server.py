@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import InputError
 from .api import ApiHandler
 from .fates import Fates, Findings
+from .faults import Fault, Script
 from .service import Service
 from .storage import StorageHandler
 from .wire import HOST, Listener
@@ -76,6 +77,7 @@ class Server:
             raise InputError(f"{port} is not a port: those go from 0 to 65535. Use port=0 for a free one.")
         self.token = secrets.token_urlsafe(32)
         self.service = Service(Fates(findings, seed), clock, complete_after, processing_seconds, seed, rate_limits)
+        self._script = Script()
         self._port = port
         self._listeners: tuple[Listener, Listener] | None = None
 
@@ -83,9 +85,9 @@ class Server:
         """Listen. After `stop` the jobs are still there; with ``port=0`` the port may be another one."""
         if self._listeners is not None:
             return self
-        storage = Listener(0, StorageHandler, self.service, self.token)
+        storage = Listener(0, StorageHandler, self.service, self.token, self._script)
         try:
-            api = Listener(self._port, ApiHandler, self.service, self.token)
+            api = Listener(self._port, ApiHandler, self.service, self.token, self._script)
         except OSError as error:
             storage.end()
             raise InputError(
@@ -116,6 +118,27 @@ class Server:
     def expected(self, ids: Iterable[Any], type: str = "tweets") -> pd.DataFrame:
         """Return the truth for a user's rows (see `Fates.expected`)."""
         return self.service.fates.expected(ids, type)
+
+    def script(self, operation: str, *faults: Fault) -> None:
+        """Play faults to the coming requests of an operation, one fault a request, in this order.
+
+        Parameters
+        ----------
+        operation : {"create", "get", "list", "upload", "download"}
+        *faults : str, dict or list
+            What `xcompliance_pd.sandbox.faults` describes; ``"ok"`` lets a request through.
+
+        Examples
+        --------
+        >>> from xcompliance_pd.sandbox import Server
+        >>> server = Server()
+        >>> server.script("get", "ok", "return-503", "too-many:900")
+        """
+        self._script.add(operation, *faults)
+
+    def assert_all_fired(self) -> None:
+        """Raise AssertionError if a scripted fault has met no request, or changed nothing."""
+        self._script.assert_all_fired()
 
     def _running(self) -> tuple[Listener, Listener]:
         if self._listeners is None:

@@ -24,6 +24,9 @@ class StorageHandler(Handler):
     product = "UploadServer"
     body_max = 2**30  # guess: no limit is documented for this dialect; the newer one has 1 GiB
 
+    def operation(self) -> str | None:
+        return {"PUT": "upload", "GET": "download"}.get(self.command)
+
     def answer(self, body: bytes, arrived: float) -> Reply:
         service = self.server.service
         if "Authorization" in self.headers:
@@ -75,7 +78,7 @@ class StorageHandler(Handler):
         return Reply(206, headers, blob.data[part.start : part.stop])
 
     def refusal(self, status: int, code: str, text: str) -> Refusal:
-        return StorageError(status, code, text)
+        return StorageError(status, code.replace(" ", ""), text)
 
 
 def _facts(blob: Blob) -> list[tuple[str, str]]:

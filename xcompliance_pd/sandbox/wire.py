@@ -8,27 +8,57 @@ import socketserver
 import sys
 import threading
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from .refusals import Refusal
 
 if TYPE_CHECKING:
+    from .faults import Script
     from .service import Service
 
 HOST = "127.0.0.1"
 _DISCARD = 8 * 2**20  # a body too large to accept but small enough to read, so that the client hears the refusal
 
 
+Headers = list[tuple[str, str]]
+
+
+def by_length(body: bytes) -> tuple[Headers, bytes]:
+    """Tell where the body ends by a Content-Length."""
+    return [("Content-Length", str(len(body)))], body
+
+
+def whole(handler: Handler, data: bytes) -> None:
+    """Send all of it."""
+    handler.wfile.write(data)
+
+
 @dataclass(frozen=True)
 class Reply:
-    """An answer, but for the headers that every answer of the host has."""
+    """An answer.
+
+    Attributes
+    ----------
+    status : int
+    headers : list of (str, str)
+        All but those that tell where the body ends.
+    body : bytes
+    framing : callable
+        Body -> the headers that tell its end, and its bytes on the wire.
+    sending : callable
+        What becomes of the answer's bytes.
+    """
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: bytes = b""
+    framing: Callable[[bytes], tuple[Headers, bytes]] = by_length
+    sending: Callable[[Handler, bytes], None] = whole
 
 
 class Listener(ThreadingHTTPServer):
@@ -38,9 +68,10 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 64
     allow_reuse_address = os.name != "nt"  # on Windows it would let two servers share a port
 
-    def __init__(self, port: int, handler: type[Handler], service: Service, token: str) -> None:
+    def __init__(self, port: int, handler: type[Handler], service: Service, token: str, script: Script) -> None:
         self.service = service
         self.token = token
+        self.script = script
         self._live: set[socket.socket] = set()
         self._live_lock = threading.Lock()
         super().__init__((HOST, port), handler)
@@ -96,6 +127,10 @@ class Handler(BaseHTTPRequestHandler):
         """Answer the request that arrived at that moment, or raise a Refusal."""
 
     @abstractmethod
+    def operation(self) -> str | None:
+        """Return what the request is: create, get, list, upload, download, or None for nothing of these."""
+
+    @abstractmethod
     def refusal(self, status: int, code: str, text: str) -> Refusal:
         """Return a refusal in the manner of this host."""
 
@@ -111,10 +146,16 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = self._read_body()
             self._check_host()
-            reply = self.answer(body, arrived)
         except Refusal as refusal:
-            reply = self.refused(refusal)
-        self._send(reply)
+            self.send(self.refused(refusal))
+        else:
+            self.server.script.play(self, body, partial(self._answered, arrived))
+
+    def _answered(self, arrived: float, body: bytes) -> Reply:
+        try:
+            return self.answer(body, arrived)
+        except Refusal as refusal:
+            return self.refused(refusal)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = exchange
 
@@ -147,16 +188,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise self.refusal(421, "MisdirectedRequest", f"This server answers to {HOST}:{port} only.")
 
-    def _send(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        for name, value in reply.headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
+    def send(self, reply: Reply) -> None:
+        """Send an answer; Server and Date are added unless it has its own."""
+        framing, body = reply.framing(reply.body)
+        headers = [("Server", self.version_string()), ("Date", self.date_time_string())]
+        own = {name.lower() for name, _ in reply.headers}
+        headers = [header for header in headers if header[0].lower() not in own] + reply.headers + framing
         if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(reply.body)
+            headers.append(("Connection", "close"))
+        phrase = self.responses.get(reply.status, ("",))[0]
+        lines = [f"{self.protocol_version} {reply.status} {phrase}", *(f"{name}: {text}" for name, text in headers)]
+        head = "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+        reply.sending(self, head if self.command == "HEAD" else head + body)
 
     def version_string(self) -> str:
         return self.product
