@@ -254,6 +254,12 @@ class Ledger:
                 if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
                     shutil.rmtree(folder, ignore_errors=True)
 
+    def tidy(self, run_id: str) -> None:
+        """Remove the temporary files that killed processes left; only the holder of the drive lock may call this."""
+        for path in self.folder(run_id).iterdir():
+            if path.suffix in (".tmp", ".part"):
+                path.unlink(missing_ok=True)
+
     def drive_lock(self, run_id: str) -> filelock.BaseFileLock:
         """Return the lock that the one process driving a run holds; the system frees it when the process dies."""
         folder = self.folder(run_id)
@@ -277,13 +283,14 @@ def _batch(data: dict[str, Any]) -> Batch:
     return Batch(**data)
 
 
+_HINTS = {kind: typing.get_type_hints(kind) for kind in (RunRecord, Batch)}
+
+
 def _sound(record: RunRecord) -> bool:
     """Whether every field is what its annotation says, and the batches are counted from 1."""
     numbers = [batch.number for batch in record.batches]
     parts: list[RunRecord | Batch] = [record, *record.batches]
-    typed = all(
-        _fits(getattr(part, name), hint) for part in parts for name, hint in typing.get_type_hints(type(part)).items()
-    )
+    typed = all(_fits(getattr(part, name), hint) for part in parts for name, hint in _HINTS[type(part)].items())
     return typed and numbers == list(range(1, len(numbers) + 1)) and len(numbers) > 0
 
 

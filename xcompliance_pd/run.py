@@ -191,6 +191,7 @@ class Run:
                 if not lock.is_locked:
                     with contextlib.suppress(filelock.Timeout):
                         lock.acquire(timeout=0)
+                        self._runner.ledger.tidy(self.id)
                 if lock.is_locked:
                     tick = self._runner.advance(self.id)
                     snapshot, wait = tick.snapshot, tick.wait
