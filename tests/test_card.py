@@ -33,6 +33,7 @@ WAITING = Snapshot(
     batches_done=1,
     batches_dead=0,
     requests=12,
+    requests_ahead=2,
     max_requests=500,
     elapsed=200.0,
     next_look=12.4,
@@ -58,6 +59,7 @@ snapshots = st.builds(
     batches_done=st.integers(0, 3),
     batches_dead=st.integers(0, 3),
     requests=st.integers(0, 10**6),
+    requests_ahead=st.integers(0, 200),
     max_requests=st.integers(0, 10**6),
     elapsed=st.floats(0, 1e8),
     next_look=st.none() | st.floats(-10, 1e6),
@@ -131,7 +133,7 @@ def test_a_waiting_run_in_words():
         "1 of 3 batches done",
         "Elapsed: 3 min 20 s",
         "Next look in 12 s",
-        "Requests: 12 of 500 at most",
+        "12 requests made, at least 2 to come, 500 allowed",
         f'xc.open_run("{RUN}")',
     ):
         assert part in text
@@ -225,20 +227,24 @@ def test_colours_come_in_pairs_from_the_theme():
 
 def test_lines():
     one = replace(WAITING, batches=1, batches_done=0, elapsed=9.0)
-    assert card.line(one) == f"{RUN}  processing  2,000 IDs  next look in 12 s"
+    made = "12 requests made, at least 2 to come, 500 allowed"
+    assert card.line(one) == f"{RUN}  processing  2,000 IDs  next look in 12 s  {made}"
     assert card.line(WAITING) == (
-        f"{RUN}  processing  2,000 IDs  1 of 3 batches done  next look in 12 s  3 min 20 s so far"
+        f"{RUN}  processing  2,000 IDs  1 of 3 batches done  next look in 12 s  {made}  3 min 20 s so far"
     )
-    assert card.line(FAILED) == f'failed. Go on: xc.open_run("{RUN}")  Batch 2 failed: X says it failed.'
+    assert card.line(FAILED) == (
+        f'failed. Go on: xc.open_run("{RUN}")  Batch 2 failed: X says it failed.  12 requests made'
+    )
     assert card.line(replace(WAITING, state="stopped")).startswith("stopped at processing. Go on: xc.open_run(")
-    assert card.line(DONE) == f"{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant"
+    assert card.line(DONE) == f"{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant  12 requests made"
     longest = replace(DONE, run_id="sandbox-" + RUN, sandbox=True, ids=2_000_000, listed=1_243_000, unproved=57_000)
     assert card.line(longest).endswith(
         "done: 1,243,000 of 2,000,000 IDs need action, 700,000 proved compliant, 57,000 unproved and left unchecked"
         " (SANDBOX, invented)"
-    )
+    ), "what matters most stands first, and what does not fit goes"
     assert card.line(replace(DONE, run_id="sandbox-" + RUN, sandbox=True)) == (
-        f"sandbox-{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant (SANDBOX, invented)"
+        f"sandbox-{RUN}  done: 1,243 of 2,000 IDs need action, 757 proved compliant  12 requests made"
+        " (SANDBOX, invented)"
     )
     assert card.line(replace(WAITING, note="n" * 10 + " " + "m " * 200)).endswith("...")
 
@@ -342,7 +348,7 @@ def test_notebook_is_updated_five_times_a_second_at_most_but_for_changes(shown):
     display(replace(WAITING, state="running", stage="downloaded"))
     display.close(replace(WAITING, state="running", stage="downloaded", requests=77))
     assert len(shown) == before + 3
-    assert "77 of 500" in shown[-1][1]["text/html"]
+    assert "77 requests made" in shown[-1][1]["text/html"]
 
 
 def test_a_failed_first_display_is_tried_again(shown, monkeypatch):
@@ -400,7 +406,7 @@ def test_a_file_gets_a_line_for_each_change_only(capsys):
         ["processing", "2,000 IDs"],
         ["processing", "Unreachable (0 tries); still trying."],
         ["processing", "2,000 IDs"],
-        ["done: 1,243 of 2,000 IDs need action, 757 proved compliant"],
+        ["done: 1,243 of 2,000 IDs need action, 757 proved compliant", "12 requests made"],
     ]
 
 

@@ -76,6 +76,7 @@ class Client:
         self._given = None if given is None else _clean_token(given, "token=")
         self._environment = True
         self._batch_size = batch_size
+        self._max_requests = max_requests
         self.clock = clock or Clock()
         self._ledger = Ledger(home)
         transport = Transport(self.base_url, self._token, http_timeout, ca_bundle)
@@ -124,6 +125,8 @@ class Client:
         ------
         AuthError
             There is no token. Nothing was written.
+        InputError
+            `max_requests` cannot suffice. Nothing was written or sent.
         """
         self._token()
         if not isinstance(label, str | None):
@@ -132,6 +135,12 @@ class Client:
         with self._ledger.planning():
             if not fresh and (same := self._unfinished(parts, len(unique), type)) is not None:
                 return Run(same, self._runner), True
+            needed = lifecycle.requests_needed(len(parts))
+            if needed > self._max_requests:
+                raise InputError(
+                    f"{len(parts):,} batches need at least {needed:,} requests, and max_requests={self._max_requests} "
+                    "allows fewer. Allow more: xc.Client(max_requests=...), or send larger batches: batch_size=..."
+                )
             now = self.clock.now()
             record = RunRecord(
                 id=lifecycle.run_id(

