@@ -212,6 +212,44 @@ MUTANTS = [
         "(type, self.base_url, count, record.ended)",
         "check",
     ),
+    Mutant(
+        "a second checksum hides the first",
+        "protocol.py",
+        "hashes.setdefault(name, raw) != raw:",
+        "hashes.update({name: raw}):",
+        "fuzz",
+    ),
+    Mutant("a text is a list of jobs", "ledger.py", 'if not isinstance(data["past_jobs"], list):', "if False:", "fuzz"),
+    Mutant("any schema will do", "ledger.py", "if type(schema) is not int or schema != SCHEMA:", "if False:", "fuzz"),
+    # how often, and for how long
+    Mutant(
+        "the rate limit is not heeded",
+        "lifecycle.py",
+        "    if limit is None or limit.remaining > SCARCE:",
+        "    if True:",
+        "poller",
+    ),
+    Mutant(
+        "our clock tells the window",
+        "runner.py",
+        'self._limits.get("get"), self.server_now())',
+        'self._limits.get("get"), self.clock.now())',
+        "poller",
+    ),
+    Mutant(
+        "a budget that cannot suffice",
+        "client.py",
+        "            if needed > self._max_requests:",
+        "            if False:",
+        "poller",
+    ),
+    Mutant(
+        "the deadline waits for the look",
+        "run.py",
+        "clock.pause(stop, min(left, limit, TICK))",
+        "clock.pause(stop, left)",
+        "poller",
+    ),
     # secrets and hosts
     Mutant(
         "bytes may go anywhere",

@@ -240,6 +240,15 @@ def test_forget_deletes_the_files(box: xc.Sandbox, tmp_path: Path) -> None:
         xc.open_run(run.id)
 
 
+def test_the_urls_of_ended_jobs_are_forgotten(box: xc.Sandbox) -> None:
+    """Signed URLs are credentials, valid for days: a client that stays keeps none of a job that is over."""
+    client = quick(box, batch_size=2)
+    for _ in range(3):
+        xc.check(pd.DataFrame({"id": ["20", "21", "22"]}), "id", type="tweets", client=client)
+    assert len(box.service.jobs) == 6
+    assert client._runner._jobs == {}
+
+
 def test_an_open_time_out_leaves_no_warning(box: xc.Sandbox) -> None:
     """A clean check warns of nothing."""
     with warnings.catch_warnings():

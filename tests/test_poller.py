@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 import xcompliance_pd as xc
 from xcompliance_pd import lifecycle
@@ -188,6 +189,20 @@ def test_an_outage_is_told_and_survived(world: Callable[..., World], monkeypatch
     assert seen[-1].state == "done"
     assert seen[-1].note == ""
     assert len(far.box.service.jobs) == 1
+
+
+def test_waiting_behind_anothers_job_costs_little_and_survives_a_hiccup(world: Callable[..., World]) -> None:
+    """Somebody else's job holds the slot for three hours: Basic's windows are kept, and a lost answer ends nothing."""
+    far = world(rate_limits=BASIC, complete_after=1, processing_seconds=3 * 3600.0)
+    foreign = far.box.service.create({}, {"type": "tweets", "name": "somebody else's"})["data"]
+    requests.put(foreign["upload_url"], b"20\n", headers={"Content-Type": "text/plain"}, timeout=5).raise_for_status()
+    far.time.events = [(START + 3600, lambda: far.box.script("create", "return-503"))]
+    far.check(poll_interval=5.0)
+    assert far.time.now >= START + 6 * 3600
+    far.box.assert_all_fired()
+    assert far.refused == 0
+    assert len(far.asked["create"]) < 60, "three hours of waiting cost no more than this"
+    assert len(far.box.service.jobs) == 2
 
 
 # --------------------------------------------------------------------------- the price

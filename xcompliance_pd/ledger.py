@@ -277,15 +277,19 @@ class Ledger:
 
 def _record(data: dict[str, Any]) -> RunRecord:
     data = dict(data)
-    data.pop("schema")
+    schema = data.pop("schema")
+    if type(schema) is not int or schema != SCHEMA:
+        raise ValueError("no schema of ours")
     data["type"] = JobType(data["type"])
-    data["batches"] = tuple(_batch(dict(batch)) for batch in data["batches"])
+    data["batches"] = tuple(map(_batch, data["batches"]))
     return RunRecord(**data)
 
 
 def _batch(data: dict[str, Any]) -> Batch:
     data["phase"] = Phase(data["phase"])
     data["grade"] = None if data["grade"] is None else Grade(data["grade"])
+    if not isinstance(data["past_jobs"], list):  # tuple() would take a text or an object apart
+        raise TypeError("past_jobs is no list")
     data["past_jobs"] = tuple(data["past_jobs"])
     return Batch(**data)
 

@@ -139,7 +139,7 @@ class Batch:
     upload_cut: bool = False  # the latest upload broke off before its end, or was refused
     upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
     checked_at: float | None = None  # server time of the confirmed upload
-    looks: int = 0  # at this job
+    looks: int = 0  # at this job, or at the list while there is none
     downloads: int = 0
     unlisted: int = 0  # how often X's whole list of jobs did not hold ours
     look_at: float | None = None  # our clock: not before this
@@ -362,14 +362,23 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
 
 def not_listed(batch: Batch, now: float, wait: float) -> Batch:
     """X's list holds no job of our name: seen twice, some time apart, the request to create it made none."""
+    seen = replace(batch, looks=batch.looks + 1, failures=0, failing_since=None)
     if batch.unlisted == 0:
-        return replace(batch, unlisted=1, look_at=now + wait)
-    return replace(batch, phase=Phase.PLANNED, unlisted=0, look_at=None)
+        return replace(seen, unlisted=1, look_at=now + wait)
+    return replace(seen, phase=Phase.PLANNED, unlisted=0, look_at=None)
 
 
 def blocked(batch: Batch, by: str, now: float, wait: float) -> Batch:
     """Somebody else's job of this type is active; X allows one at a time. It is waited for, never touched."""
-    return replace(batch, phase=Phase.PLANNED, blocked_by=by, look_at=now + wait)
+    return replace(
+        batch,
+        phase=Phase.PLANNED,
+        looks=batch.looks + 1,
+        failures=0,  # the service is there; its patience is not the patience for outages
+        failing_since=None,
+        blocked_by=by,
+        look_at=now + wait,
+    )
 
 
 def uploading(batch: Batch) -> Batch:

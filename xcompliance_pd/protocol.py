@@ -394,7 +394,7 @@ def parse_jobs(answer: Mapping[str, Any]) -> list[Job]:
 
 
 def stored_hashes(headers: Mapping[str, str]) -> dict[str, bytes] | None:
-    """Return ``{"crc32c": ..., "md5": ...}`` of ``x-goog-hash``, {} without the header, None if unreadable.
+    """Return ``{"crc32c": ..., "md5": ...}`` of ``x-goog-hash``, {} without the header, None if it makes no sense.
 
     The header may come twice (joined by a comma); values are base64, crc32c is big-endian ([gcs]).
     """
@@ -411,9 +411,8 @@ def stored_hashes(headers: Mapping[str, str]) -> dict[str, bytes] | None:
             raw = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             return None
-        if len(raw) != size:
+        if len(raw) != size or hashes.setdefault(name, raw) != raw:  # a second value must not hide the first
             return None
-        hashes[name] = raw
     return hashes or None
 
 

@@ -147,6 +147,9 @@ class Runner:
         if run.ended and run.ended_at is None:
             run = dataclasses.replace(run, ended_at=self.clock.now())
         self.ledger.save(run)
+        over = [batch.job_id] if batch.phase in lifecycle.ENDED else []
+        for job_id in (*over, *batch.past_jobs[-1:]):
+            self._jobs.pop(job_id or "", None)  # its URLs are credentials that nobody needs any more
         return run
 
     # ----------------------------------------------------------------- steps
@@ -183,7 +186,8 @@ class Runner:
         if mine is not None:
             return self._saw(run, batch, mine)
         foreign = lifecycle.blocking(jobs)
-        wait = lifecycle.delay(2 * self._first, batch.failures)
+        scarce = lifecycle.spread(self._limits.get("list"), self.server_now())
+        wait = max(lifecycle.delay(2 * self._first, batch.looks, lifecycle.OUTAGE_MAX), scarce)
         if foreign is None:
             return self._save(run, lifecycle.not_listed(batch, self.clock.now(), wait))
         age = self._age(foreign)
