@@ -158,13 +158,14 @@ def test_a_job_is_missed_twice_before_another_is_made() -> None:
     assert life.not_listed(once, NOW, 5.0).phase is Phase.PLANNED
 
 
-@pytest.mark.parametrize("after", ["blocked", "not listed"])
-def test_an_orderly_list_ends_the_row_of_failures(after: str) -> None:
-    """Waiting behind another's job is no outage: the row of failures ends, and the looks are counted for the wait."""
+def test_waiting_behind_anothers_job_is_no_outage() -> None:
+    """The row of failures ends where another's job explains them, and not where the list explains nothing."""
     tried = replace(BATCH, phase=Phase.CREATING, failures=4, failing_since=NOW - 9, looks=2)
-    seen = life.blocked(tried, "1", NOW, 20.0) if after == "blocked" else life.not_listed(tried, NOW, 20.0)
-    assert (seen.failures, seen.failing_since, seen.looks) == (0, None, 3)
-    assert seen.look_at == NOW + 20.0
+    blocked, missed = life.blocked(tried, "1", NOW, 20.0), life.not_listed(tried, NOW, 20.0)
+    assert (blocked.failures, blocked.failing_since) == (0, None)
+    assert (missed.failures, missed.failing_since) == (4, NOW - 9)
+    assert blocked.looks == missed.looks == 3, "the looks are counted, so that the waits grow"
+    assert blocked.look_at == missed.look_at == NOW + 20.0
 
 
 def test_looks_between_failed_transfers_do_not_end_the_row() -> None:

@@ -168,8 +168,7 @@ class Judge:
         batch = dataclasses.replace(record.batches[0], phase=Phase.READY, job_id="1", upload_proof="hash", uploads=1)
         self._ready = record.with_batch(batch)
         self.url = Secret(f"{cutter.url}/o")
-        job = Job("1", "tweets", "complete", None, None, None, None, self.url, None, None)
-        self._runner._jobs["1"] = job
+        self._job = Job("1", "tweets", "complete", None, None, None, None, self.url, None, None)
 
     def grade(self) -> Grade:
         """Return the grade of one download."""
@@ -179,6 +178,7 @@ class Judge:
     def proved(self) -> str | None:
         """Return the hash of what the runner accepts as the whole result, or None; it gets the same cut every time."""
         run = self._ready
+        self._runner._jobs["1"] = self._job
         while run.batches[0].phase is not Phase.DONE:
             try:
                 run = self._runner._do(run, run.batches[0], Step.DOWNLOAD)

@@ -362,7 +362,7 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
 
 def not_listed(batch: Batch, now: float, wait: float) -> Batch:
     """X's list holds no job of our name: seen twice, some time apart, the request to create it made none."""
-    seen = replace(batch, looks=batch.looks + 1, failures=0, failing_since=None)
+    seen = replace(batch, looks=batch.looks + 1)
     if batch.unlisted == 0:
         return replace(seen, unlisted=1, look_at=now + wait)
     return replace(seen, phase=Phase.PLANNED, unlisted=0, look_at=None)
