@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 # Floors of docs/architecture.md, and within a floor the order in which rooms may import one another.
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
-    ["digest", "ids", "results", "verdicts", "summary", "lifecycle"],
+    ["digest", "ids", "layouts", "results", "verdicts", "summary", "lifecycle"],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["runner", "run", "client"],
     ["frames", "local_service", "accessor", "cli", "__init__"],

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from fuzz.targets import TARGETS
 
-from xcompliance_pd import digest, ids, ledger, results
+from xcompliance_pd import digest, ids, layouts, ledger, results
 from xcompliance_pd.errors import LedgerError
+from xcompliance_pd.layouts import Lines
 from xcompliance_pd.ledger import Ledger
 
 FUZZ = Path(__file__).parent / "fuzz"
@@ -78,12 +79,16 @@ def drop_the_last(blocks: Iterable[bytes], read: Callable[..., Any] = results.re
     return replace(whole, findings=whole.findings[:-1])
 
 
-def split_each_block(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    return itertools.chain.from_iterable(block.split(b"\n") for block in blocks)
+def split_each_block(pieces: Iterable[bytes]) -> Lines:
+    return Lines(itertools.chain.from_iterable((piece, b"\n") for piece in pieces))
 
 
-def split_anywhere(blocks: Iterable[bytes]) -> list[bytes]:
-    return b"".join(blocks).splitlines()
+def split_anywhere(pieces: Iterable[bytes]) -> Lines:
+    return Lines([line + b"\n" for line in b"".join(pieces).splitlines()])
+
+
+def take_all_for_equal(side: layouts._Side, rows: Any) -> Any:
+    return np.ones(len(rows), dtype=bool)
 
 
 def unpack_what_is_there(blocks: Iterable[bytes], coding: str, limit: int = 0) -> Iterator[bytes]:
@@ -128,11 +133,14 @@ def load_and_delete(self: Ledger, run_id: str, load: Callable[..., Any] = Ledger
 BROKEN = [
     ("results", results, "read", skip_bad_lines),
     ("results", results, "read", drop_the_last),
-    ("results", results, "_lines", split_each_block),
-    ("results", results, "_lines", split_anywhere),
-    ("results", results, "_object", dict),
+    ("results", results, "Lines", split_each_block),
+    ("results", results, "Lines", split_anywhere),
+    ("results", results, "_cut", lambda line: line),
+    ("results", layouts._Side, "agree", take_all_for_equal),
+    ("results", layouts, "_DAYS", np.full_like(layouts._DAYS, 31)),
+    ("results", results, "_DECODER", json.JSONDecoder(parse_constant=results._constant)),
     ("results", results, "_ID", re.compile("[0-9]{1,19}")),
-    ("results", results, "_constant", lambda word: None),
+    ("results", results, "_DECODER", json.JSONDecoder(object_pairs_hook=results._object)),
     ("results", results, "judged", lambda findings: findings["error"].isna() & False),
     ("evidence", digest, "grade", lambda received: digest.Grade.HASH),
     ("evidence", digest, "grade", lambda received: digest.Grade.LENGTH),

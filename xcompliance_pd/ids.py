@@ -290,7 +290,7 @@ def _from_strings(texts: list[str]) -> IdColumn:
     raw = np.frombuffer(joined.encode("ascii", "replace"), dtype=np.uint8)
     ends = np.append(np.flatnonzero(raw == _NEWLINE), len(raw))
     lengths = np.diff(ends, prepend=-1) - 1
-    return _from_digits(raw, ends, lengths)
+    return from_digits(raw, ends, lengths)
 
 
 _NEWLINE = ord("\n")
@@ -308,7 +308,7 @@ def _from_chunk(chunk: Any) -> Iterator[IdColumn]:
     everything = np.frombuffer(data if data is not None else b"", dtype=np.uint8)
     for start in range(0, len(chunk), BLOCK):
         edges = bounds[start : start + BLOCK + 1].astype(np.int64)
-        yield _from_digits(everything[edges[0] : edges[-1]], edges[1:] - edges[0], np.diff(edges))
+        yield from_digits(everything[edges[0] : edges[-1]], edges[1:] - edges[0], np.diff(edges))
 
 
 def _repeat(byte: int) -> np.uint64:
@@ -323,7 +323,7 @@ _KEEP = np.array([(2**64 - 1) ^ (2 ** (64 - 8 * count) - 1) for count in range(9
 _LEAST = np.array([2**64 - 1, *(10**power for power in range(19)), 2**64 - 1], dtype=np.uint64)
 
 
-def _from_digits(raw: NDArray[np.uint8], ends: NDArray[np.int64], lengths: NDArray[np.int64]) -> IdColumn:
+def from_digits(raw: NDArray[np.uint8], ends: NDArray[np.int64], lengths: NDArray[np.int64]) -> IdColumn:
     """Parse texts that lie in `raw`, text i being the `lengths[i]` bytes before `ends[i]`.
 
     Whatever is no ID gets the code for "not a number", to be diagnosed by the caller.
@@ -566,7 +566,7 @@ def decode(data: bytes) -> Ints:
     begin = 0
     for start in range(0, len(ends), BLOCK):
         stops = ends[start : start + BLOCK] - begin
-        ids = _from_digits(raw[begin : begin + stops[-1]], stops, np.diff(stops, prepend=-1) - 1)
+        ids = from_digits(raw[begin : begin + stops[-1]], stops, np.diff(stops, prepend=-1) - 1)
         if ids.problem.any():
             raise ValueError(f"line {start + int(np.argmax(ids.problem)) + 1} is not an ID")
         values[start : start + BLOCK] = ids.values

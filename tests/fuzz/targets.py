@@ -28,6 +28,7 @@ import pandas as pd
 from xcompliance_pd import digest, ids, results
 from xcompliance_pd.digest import Grade
 from xcompliance_pd.errors import InputError, LedgerError
+from xcompliance_pd.layouts import Lines
 from xcompliance_pd.ledger import Ledger
 from xcompliance_pd.lifecycle import Batch, Phase, RunRecord
 from xcompliance_pd.protocol import JobType, Received
@@ -48,7 +49,7 @@ def result_file(data: bytes) -> None:
     """Read a result file: one byte for the size of blocks, one for the place of a cut, then the file."""
     step, cut, file = (*data[:2].ljust(2, b"\xff"), data[2:])
     prefix = file[: len(file) * cut // 255]
-    with mock.patch.object(results, "LINE_MAX", SHORT):
+    with mock.patch.object(results, "LINE_MAX", SHORT), mock.patch.object(results, "WORK", 2 * SHORT):
         whole, part = _read(file, step + 1), _read(prefix, len(prefix) + 1)
     # A cut leaves the records of whole lines as they were, and at most one more, of the line that was cut. That
     # one may differ from the whole line's only if the whole line is bad: rubbish behind an object, for instance.
@@ -61,9 +62,10 @@ def result_file(data: bytes) -> None:
 
 def _read(file: bytes, step: int) -> list[tuple[Any, ...]]:
     """Read a file, compare it with what the standard library says of each line, and return its records."""
-    work = [Counted(block) for block in blocks(file, step)]
-    read = results.read(work)
-    assert sum(block.touched for block in work) <= 2 * len(file), "the work grows faster than the file"
+    work: list[int] = []
+    with mock.patch.object(results._Reader, "read", _counted(work)):
+        read = results.read(blocks(file, step))
+    assert sum(work) <= 2 * (len(file) + SHORT), "the work grows faster than the file"
     lines = [(number, line) for number, line in enumerate(file.split(b"\n"), 1) if line.strip()]
     expected = [(number, _line(line)) for number, line in lines]
     wrong = [number for number, record in expected if record is None]
@@ -79,20 +81,14 @@ def _read(file: bytes, step: int) -> list[tuple[Any, ...]]:
     return records
 
 
-class Counted(bytes):
-    """Bytes that count how many of them are searched and copied."""
+def _counted(work: list[int], read: Callable[..., None] = results._Reader.read) -> Callable[..., None]:
+    """Return a method that notes how many bytes are looked at: those of whole lines, and what is kept for later."""
 
-    touched = 0
+    def counted(reader: results._Reader, lines: Lines) -> None:
+        work.append(int(lines.lengths.sum()) + len(lines.rest))
+        read(reader, lines)
 
-    def find(self, what: bytes, start: int = 0) -> int:  # type: ignore[override]
-        end = super().find(what, start)
-        self.touched += (end + 1 if end >= 0 else len(self)) - start
-        return end
-
-    def __getitem__(self, key: Any) -> Any:
-        piece = super().__getitem__(key)
-        self.touched += len(piece)
-        return piece
+    return counted
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
