@@ -1,65 +1,19 @@
 """What is drawn is what was counted, in a fixed colour and hatch, and no word from the service can break a figure."""
 
-import io
 import time
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
+from chart_support import RUN, axes, close, flagged, frame, names, png, texts, widths
+from chart_support import untouched_globals as untouched_globals
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from xcompliance_pd import charts
 from xcompliance_pd.protocol import REASONS
+from xcompliance_pd.summary import percent
 from xcompliance_pd.verdicts import STATUSES
-
-RUN = "tweets-20261123-0123abcd"
-
-
-def frame(status=(), reason=(), run=RUN, checked_at="2026-11-23T20:15:00Z"):
-    n = len(status)
-    return pd.DataFrame(
-        {
-            "compliance_status": pd.Series(status, dtype=object),
-            "compliance_reason": pd.Series(reason or [None] * n, dtype=object),
-            "compliance_checked_at": checked_at if isinstance(checked_at, list) else [checked_at] * n,
-            "compliance_run": [run] * n,
-        }
-    )
-
-
-def flagged(*reason, **kwargs):
-    return frame(["action_required"] * len(reason), list(reason), **kwargs)
-
-
-def axes():
-    return Figure(layout="constrained").subplots()
-
-
-def names(ax):
-    return [label.get_text() for label in ax.get_yticklabels()]
-
-
-def texts(ax):
-    return [text.get_text() for text in ax.texts]
-
-
-def widths(ax):
-    return [bar.get_width() for bar in ax.patches]
-
-
-def png(ax):
-    out = io.BytesIO()
-    ax.figure.savefig(out, format="png")
-    return out.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def untouched_globals():
-    before = dict(mpl.rcParams)
-    yield
-    assert dict(mpl.rcParams) == before
 
 
 def test_reasons_biggest_on_top_with_rows_and_share_of_all_rows():
@@ -187,17 +141,17 @@ def test_labels_lie_inside_the_figure_and_apart():
             close(ax)
 
 
-def close(ax):
-    from matplotlib import pyplot
-
-    pyplot.close(ax.figure)
-
-
 @pytest.mark.parametrize(("face", "ink"), [("white", "black"), ("black", "white"), ("none", "black")])
 def test_text_stands_out_from_the_figure_given(face, ink):
     ax = charts.reasons(flagged("deleted"), Figure(facecolor=face).subplots())
     drawn = [*ax.texts, *ax.get_yticklabels(), *(child for child in ax.get_children() if child is ax._left_title)]
     assert {to_hex(text.get_color()) for text in drawn} == {to_hex(ink)}
+
+
+def test_a_panel_that_would_swallow_the_ink_is_taken_away():
+    """White text for a black figure cannot be read on the white panel that matplotlib puts into it."""
+    assert not charts.status(frame(["compliant"]), Figure(facecolor="black").subplots()).patch.get_visible()
+    assert charts.status(frame(["compliant"]), Figure(facecolor="white").subplots()).patch.get_visible()
 
 
 def test_a_new_figure_is_never_transparent():
@@ -222,7 +176,7 @@ def test_prefix():
 
 
 def test_percent_never_rounds_to_none_or_all():
-    assert [charts.percent(n, 2_000_000) for n in (0, 1, 1_000_000, 1_999_999, 2_000_000)] == [
+    assert [percent(n, 2_000_000) for n in (0, 1, 1_000_000, 1_999_999, 2_000_000)] == [
         "0.0 %",
         "<0.1 %",
         "50.0 %",

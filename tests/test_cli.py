@@ -201,6 +201,44 @@ def test_plot_is_drawn(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Drew reasons.png." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("type", ["tweets", "users"])
+def test_report_is_written_with_the_run_s_record(
+    here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], type: str
+) -> None:
+    """--report writes the page with job and checksums, over time for posts only, and replaces an old one."""
+    aim(monkeypatch, box)
+    frame, column = posts(), "id" if type == "tweets" else "author_id"
+    save(frame, "a.csv")
+    Path("r.html").write_text("old")
+    assert main(["check", "a.csv", column, "--type", type, "--report", "r.html"]) == 0
+    assert "Wrote r.html." in capsys.readouterr().out
+    page = Path("r.html").read_text(encoding="utf-8")
+    (run_id,) = xc.runs().index
+    assert page.startswith("<!DOCTYPE html>")
+    assert xc.open_run(run_id).record.batches[0].ids_sha256 in page
+    assert page.count("<figure>") == (4 if type == "tweets" else 3)
+    assert main(["resume", run_id, "a.csv", column, "--report", "again.html"]) == 0
+    assert Path("again.html").read_text(encoding="utf-8").count("SHA-256") == page.count("SHA-256") == 3
+
+
+def test_report_of_the_sandbox_command(here: Path) -> None:
+    """--sandbox --report writes the page while the sandbox's ledger is there, and calls it all invented."""
+    save(posts(), "a.csv")
+    assert main(["check", "a.csv", "id", "--sandbox", "--report", "r.html"]) == 0
+    page = Path("r.html").read_text(encoding="utf-8")
+    assert "SANDBOX" in page
+    assert "The run, as its ledger tells" in page
+
+
+def test_report_of_a_column_without_ids(here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was sent there is no run, and the report says that no row got a verdict."""
+    aim(monkeypatch, box)
+    save(pd.DataFrame({"id": ["none", "of", "these"]}), "a.csv")
+    assert main(["check", "a.csv", "id", "--report", "r.html"]) == 0
+    assert "No row got a verdict" in Path("r.html").read_text(encoding="utf-8")
+    assert xc.runs().empty
+
+
 def test_invalid_rows_are_written_and_told(
     here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,6 +302,8 @@ def test_the_input_may_be_the_output_and_checked_again(here: Path, box: xc.Sandb
         (["-o", "b.xlsx"], r"b\.xlsx: files of this kind are not supported"),
         (["--plot", "nowhere/b.png"], "The folder of nowhere/b.png does not exist"),
         (["--plot", "b.doc"], "ends in .png, .pdf or .svg"),
+        (["--report", "nowhere/b.html"], "The folder of nowhere/b.html does not exist"),
+        (["--report", "b.pdf"], "ends in .html"),
     ],
 )
 def test_outputs_are_refused_before_any_request(
@@ -381,7 +421,10 @@ def test_ctrl_c_and_resume(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     with xc.Sandbox(processing_seconds=3600, complete_after=0) as box:
         aim(monkeypatch, box)
         waiting = subprocess.Popen(
-            [SCRIPT, "check", "a.csv", "id", "-o", "b.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [SCRIPT, "check", "a.csv", "id", "-o", "b.csv", "--report", "r.html"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             until(lambda: "processing" in _states(box))
@@ -394,7 +437,7 @@ def test_ctrl_c_and_resume(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         assert "Traceback" not in err
         assert "The job goes on" in err
         (run_id,) = xc.runs().index
-        assert err.splitlines()[-1] == f"To go on: xcompliance resume {run_id} a.csv id -o b.csv"
+        assert err.splitlines()[-1] == f"To go on: xcompliance resume {run_id} a.csv id -o b.csv --report r.html"
         assert box.token not in err
         assert not Path("b.csv").exists()
 
@@ -463,8 +506,9 @@ def test_resume_without_file(here: Path, monkeypatch: pytest.MonkeyPatch, capsys
         (run_id,) = xc.runs().index
         box.service.processing_seconds = 0
         aim(monkeypatch, box)
-        assert main(["resume", run_id, "-o", "b.csv"]) == 1
-        assert "Name the file that was checked" in capsys.readouterr().err
+        for output in (["-o", "b.csv"], ["--report", "r.html"]):
+            assert main(["resume", run_id, *output]) == 1
+            assert "Name the file that was checked" in capsys.readouterr().err
         assert main(["resume", run_id]) == 0
         assert box.service.requests["create"] == 1
         requests = sum(box.service.requests[operation] for operation in ("create", "get", "list"))

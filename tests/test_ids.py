@@ -8,17 +8,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from xcompliance_pd import frames
 from xcompliance_pd.errors import InputError
 from xcompliance_pd.ids import (
     BLOCK,
     FIRST_SNOWFLAKE,
     PROBLEMS,
+    created_at,
     decode,
     describe,
     encode,
     implausible_posts,
     names_users,
     parse,
+    posted_at,
     slices,
 )
 
@@ -519,3 +522,60 @@ def test_implausible_posts():
     assert implausible_posts(ids, now) == 0.5
     assert implausible_posts(ids[1:3], now) == 0
     assert implausible_posts(ids[:0], now) == 0
+
+
+# --------------------------------------------------------------------------- the time in an ID
+
+
+@given(
+    st.integers(0, 2**41 - 1), st.integers(0, 2**22 - 1)
+)  # fmt: skip
+def test_created_at_is_the_upper_bits(milliseconds, low):
+    """The millisecond is the ID without its lowest 22 bits, whatever those hold."""
+    value = (milliseconds << 22) + low
+    (time,) = created_at(np.array([value]))
+    if value < FIRST_SNOWFLAKE:
+        assert np.isnat(time)
+    else:
+        assert time.astype(int) == milliseconds + 1_288_834_974_657
+    assert time.dtype == np.dtype("datetime64[ms]")
+
+
+def test_created_at_tells_nothing_where_there_is_no_id():
+    column = parse(pd.Series(["1228393702244134912", None, "x", "20", str(FIRST_SNOWFLAKE - 1)]), "id")
+    assert np.isnat(created_at(column.values)).tolist() == [False, True, True, True, True]
+    assert np.isnat(created_at(np.array([FIRST_SNOWFLAKE] * 2), np.array([True, False]))).tolist() == [False, True]
+    assert len(created_at(column.values[:0])) == 0
+    assert column.values[0] == 1228393702244134912  # what was given is not changed
+
+
+@pytest.mark.parametrize("name", ["author_id", "user"])
+def test_posted_at_refuses_users_by_name(name):
+    with pytest.raises(InputError, match="looks like user IDs"):
+        posted_at(parse(pd.Series(["1228393702244134912"]), name), name, 1_700_000_000)
+
+
+def test_posted_at_refuses_users_by_value():
+    half = parse(pd.Series(["1228393702244134912", "20"]), "id")
+    assert len(posted_at(half, "id", 1_700_000_000)) == 2
+    with pytest.raises(InputError, match="67% of the IDs in column 'id'"):
+        posted_at(parse(pd.Series(["1228393702244134912", "20", "21"]), "id"), "id", 1_700_000_000)
+    with pytest.raises(InputError, match="from the future"):
+        posted_at(half, "id", 1_300_000_000)
+
+
+def test_a_series_tells_when_its_posts_were_made():
+    """The face keeps index and order, and gives UTC datetimes of one name whatever the type of the column."""
+    ids = pd.Series(["1228393702244134912", None, "nonsense", "1228393702244134913"], index=list("aabc"), name="id")
+    times = frames.created_at(ids)
+    assert times.name == "created_at"
+    assert times.index.tolist() == list("aabc")
+    assert str(times.dtype) == "datetime64[ms, UTC]"
+    assert times.isna().tolist() == [False, True, True, False]
+    assert times.iloc[0].isoformat() == "2020-02-14T19:00:55.723000+00:00"
+    assert ids.compliance.created_at().equals(times)
+    assert frames.created_at(ids.iloc[[0, 3]].astype("int64")).equals(times.iloc[[0, 3]])
+    with pytest.raises(InputError, match="user IDs"):
+        frames.created_at(ids.rename("author_id"))
+    with pytest.raises(InputError, match="cannot hold IDs"):
+        frames.created_at(pd.Series(pd.to_datetime(["2020"])))

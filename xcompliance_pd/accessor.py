@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
+    import os
+
+    import numpy as np
     from matplotlib.axes import Axes
 
     from .client import Client
@@ -116,6 +119,26 @@ class FrameAccessor(_Accessor):
 
         return summary.summary(self._data, prefix)
 
+    def sentence(self, *, prefix: str = "compliance_") -> str:
+        """Say the outcome in one sentence for a paper's methods; see :func:`xcompliance_pd.summary.sentence`."""
+        from . import summary
+
+        return summary.sentence(self._data, prefix)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        run: Run | None = None,
+        *,
+        column: Hashable | None = None,
+        prefix: str = "compliance_",
+        overwrite: bool = False,
+    ) -> None:
+        """Write a self-contained HTML page for a reviewer; see :func:`xcompliance_pd.report.write`."""
+        from . import report
+
+        report.write(self._data, path, run, column=column, prefix=prefix, overwrite=overwrite)
+
     def flagged(self, *, prefix: str = "compliance_") -> pd.DataFrame:
         """Return the rows that need action."""
         from . import frames
@@ -130,7 +153,7 @@ class FrameAccessor(_Accessor):
 
     @property
     def plot(self) -> Plots:
-        """Charts of a checked frame: ``plot.reasons()``, ``plot.status()``."""
+        """Charts of a checked frame: ``plot.reasons()``, ``plot.status()``, ``plot.timeline("id")`` and others."""
         return Plots(self._data)
 
 
@@ -198,6 +221,12 @@ class SeriesAccessor(_Accessor):
 
         return frames.problems(self._data)
 
+    def created_at(self) -> pd.Series:
+        """Return when posts were made, read from their IDs; see :func:`xcompliance_pd.ids.created_at`."""
+        from . import frames
+
+        return frames.created_at(self._data)
+
 
 class Plots(_Accessor):
     """Charts of a checked frame. Each takes ``ax=None`` and returns the matplotlib Axes."""
@@ -213,6 +242,34 @@ class Plots(_Accessor):
         from . import charts
 
         return charts.status(self._data, ax, prefix=prefix, **kwargs)
+
+    def timeline(
+        self, column: Hashable, ax: Axes | None = None, *, prefix: str = "compliance_", shares: bool = True
+    ) -> Axes:
+        """Draw what was lost by the month of posting; see :func:`xcompliance_pd.charts.timeline`."""
+        from . import charts
+
+        return charts.timeline(self._data, column, ax, prefix=prefix, shares=shares)
+
+    def redaction_delay(self, ax: Axes | None = None, *, prefix: str = "compliance_", **kwargs: Any) -> Axes:
+        """Draw how long posts stood before they went; see :func:`xcompliance_pd.charts.redaction_delay`."""
+        from . import charts
+
+        return charts.redaction_delay(self._data, ax, prefix=prefix, **kwargs)
+
+    def by(
+        self, column: Hashable, ax: Axes | None = None, *, prefix: str = "compliance_", shares: bool = True
+    ) -> Axes:
+        """Draw what was lost in each group; see :func:`xcompliance_pd.charts.by`."""
+        from . import charts
+
+        return charts.by(self._data, column, ax, prefix=prefix, shares=shares)
+
+    def overview(self, column: Hashable | None = None, *, prefix: str = "compliance_") -> np.ndarray[Any, Any]:
+        """Draw four charts as one figure fit for a paper; see :func:`xcompliance_pd.charts.overview`."""
+        from . import charts
+
+        return charts.overview(self._data, column, prefix=prefix)
 
 
 def register() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import client, frames, tables
+from . import client, frames, report, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .local_service import Sandbox
 from .run import Run
@@ -71,7 +71,7 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
         return
     words = ["xcompliance", "resume", run_id]
     words += [word for word in (parsed.file, parsed.column) if word is not None]
-    for option, value in (("-o", parsed.output), ("--plot", parsed.plot)):
+    for option, value in (("-o", parsed.output), ("--plot", parsed.plot), ("--report", parsed.report)):
         words += [option, value] if value else []
     words += ["--excel-safe"] if parsed.excel_safe else []
     print(f"To go on: {shlex.join(words)}", file=sys.stderr)
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help="write the joined table: csv, tsv, jsonl or parquet")
     parser.add_argument("--plot", metavar="PNG", help="draw the reasons: png, pdf or svg")
+    parser.add_argument("--report", metavar="HTML", help="write a page for a reviewer: counts, charts, provenance")
     parser.add_argument(
         "--excel-safe", action="store_true", help="put an apostrophe before text in OUT that a spreadsheet would run"
     )
@@ -124,9 +125,15 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def _check(parsed: argparse.Namespace) -> int:
     table, column = _read(parsed)
     if not parsed.sandbox:
-        return _finish(parsed, table, column, _checked(parsed, table, column, client.Client()))
+        return _check_with(client.Client(), parsed, table, column)
     with Sandbox() as box:
-        return _finish(parsed, table, column, _checked(parsed, table, column, box.client))
+        return _check_with(box.client, parsed, table, column)
+
+
+def _check_with(access: client.Client, parsed: argparse.Namespace, table: Table, column: Any) -> int:
+    checked = _checked(parsed, table, column, access)
+    names = checked["compliance_run"].cat.categories  # the one run, or none if nothing was sent
+    return _finish(parsed, table, column, checked, access.open_run(names[0]) if len(names) else None)
 
 
 def _checked(parsed: argparse.Namespace, table: Table, column: Any, access: client.Client) -> pd.DataFrame:
@@ -144,14 +151,14 @@ def _checked(parsed: argparse.Namespace, table: Table, column: Any, access: clie
 def _resume(parsed: argparse.Namespace) -> int:
     run = client.open_run(parsed.run_id)
     if parsed.file is None:
-        if parsed.output or parsed.plot:
+        if parsed.output or parsed.plot or parsed.report:
             raise InputError("Name the file that was checked, so that the verdicts can be put beside its rows.")
         frames.finish(run)
         snapshot = run.snapshot()
         print(card.line(snapshot))
         return UNPROVED if snapshot.unproved else 0
     table, column = _read(parsed)
-    return _finish(parsed, table, column, _joined(parsed, table, column, run))
+    return _finish(parsed, table, column, _joined(parsed, table, column, run), run)
 
 
 def _joined(parsed: argparse.Namespace, table: Table, column: Any, run: Run) -> pd.DataFrame:
@@ -166,13 +173,15 @@ def _read(parsed: argparse.Namespace) -> tuple[Table, Any]:
         if Path(parsed.plot).suffix.lower() not in DRAWINGS:
             raise InputError(f"{parsed.plot} cannot be drawn. Use a name that ends in .png, .pdf or .svg.")
         tables.check_folder(parsed.plot)
+    if parsed.report:
+        report.check_target(parsed.report)
     table = tables.read(parsed.file)
     for note in table.notes:
         print(f"note: {note}", file=sys.stderr)
     return table, tables.column(table, parsed.column)
 
 
-def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.DataFrame) -> int:
+def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.DataFrame, run: Run | None) -> int:
     """Write first, so that whatever goes wrong later, the verdicts are safe."""
     runs = checked["compliance_run"].dropna().astype(str)
     try:
@@ -192,6 +201,10 @@ def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.D
     if parsed.plot:
         _plot(checked, parsed.plot)
         print(f"Drew {parsed.plot}.")
+    if parsed.report:
+        posts = run is not None and run.type == "tweets"
+        report.write(checked, parsed.report, run, column=column if posts else None, overwrite=True)
+        print(f"Wrote {parsed.report}.")
     unchecked = checked.loc[checked["compliance_status"] == "unchecked", column]
     return UNPROVED if unchecked.notna().any() else 0
 

@@ -19,6 +19,7 @@ from .ids import IdColumn
 from .lifecycle import Snapshot
 from .protocol import JobType
 from .run import Run
+from .runner import Clock
 from .verdicts import STATUSES, VERDICT_COLUMNS
 from .widgets.live import Display
 
@@ -410,6 +411,40 @@ def problems(data: pd.DataFrame | pd.Series, column: Hashable | None = None) -> 
     """
     series = select(data, column)
     return id_rules.describe(_parse(data, column), series)
+
+
+def created_at(series: pd.Series) -> pd.Series:
+    """Return when posts were made, read from their IDs; no request is made.
+
+    X gives `created_at` only for the IDs that it lists, so this is the one time that every post has.
+
+    Parameters
+    ----------
+    series : Series
+        Post IDs, of any type that :func:`check` takes.
+
+    Returns
+    -------
+    Series
+        UTC datetimes named ``created_at``, on the same index. NaT where there is no ID, and for posts from before
+        2010-11-04, whose IDs tell no time.
+
+    Raises
+    ------
+    InputError
+        The column cannot hold IDs, floats have lost digits, or its name or more than half of its values look like
+        users.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.Series(["1228393702244134912", None, "20"], name="id")
+    >>> posts.compliance.created_at().dt.year.tolist()
+    [2020.0, nan, nan]
+    """
+    times = id_rules.posted_at(_parse(series, None), series.name, Clock().now())
+    created: pd.Series = pd.Series(times, index=series.index, name="created_at").dt.tz_localize("UTC")
+    return created
 
 
 def rows(frame: pd.DataFrame, status: str, prefix: str = PREFIX) -> pd.DataFrame:

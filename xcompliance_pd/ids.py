@@ -25,6 +25,7 @@ FIRST_SNOWFLAKE = 29_700_859_247  # of 2010-11-04; older post IDs come from a co
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
+Times = NDArray[np.datetime64]
 
 
 class Problem(NamedTuple):
@@ -625,3 +626,83 @@ def implausible_posts(values: Ints, now: float) -> float:
     written = (values >> 22) + SNOWFLAKE_EPOCH_MS
     odd = (values < FIRST_SNOWFLAKE) | (written > (now + 86_400) * 1000)
     return float(odd.mean())
+
+
+# --------------------------------------------------------------------------- the time in an ID
+
+
+def created_at(values: Ints, valid: Bools | None = None) -> Times:
+    """Return when posts were made, read from their IDs.
+
+    Parameters
+    ----------
+    values : ndarray of int64, shape (n,)
+        Post IDs, such as `IdColumn.values`. The ID of an account tells no time of posting.
+    valid : ndarray of bool, shape (n,), optional
+        Which of them to read; all by default. An `IdColumn` holds 0 where there is no ID, which tells no time anyway.
+
+    Returns
+    -------
+    ndarray of datetime64[ms], shape (n,)
+        UTC, exact to the millisecond. NaT where `valid` is false, and for posts from before the first Snowflake ID
+        (2010-11-04), whose IDs were merely counted.
+
+    Notes
+    -----
+    The bits above the lowest 22 count milliseconds from 2010-11-04 01:42:54.657 UTC
+    (https://docs.x.com/resources/fundamentals/x-ids;
+    https://github.com/twitter-archive/snowflake, ``IdWorker.scala``, `twepoch`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xcompliance_pd.ids import created_at
+    >>> created_at(np.array([1228393702244134912, 20])).astype(str).tolist()
+    ['2020-02-14T19:00:55.723', 'NaT']
+    """
+    times = ((values >> 22) + SNOWFLAKE_EPOCH_MS).view("datetime64[ms]")
+    told = values >= FIRST_SNOWFLAKE
+    times[~(told if valid is None else told & valid)] = np.datetime64("NaT")
+    return times
+
+
+def posted_at(ids: IdColumn, name: Hashable, now: float) -> Times:
+    """Return when the posts of a parsed column were made, unless it looks like a column of users.
+
+    Parameters
+    ----------
+    ids : IdColumn
+    name : hashable
+        The column's name.
+    now : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    ndarray of datetime64[ms], one per row
+        As `created_at` gives them.
+
+    Raises
+    ------
+    InputError
+        The name speaks of users, or more than half of the IDs are hardly post IDs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from xcompliance_pd.ids import parse, posted_at
+    >>> posted_at(parse(pd.Series(["1228393702244134912", None]), "id"), "id", now=1_700_000_000).astype(str).tolist()
+    ['2020-02-14T19:00:55.723', 'NaT']
+    """
+    if names_users(name):
+        raise InputError(
+            f"Column {name!r} looks like user IDs, and those do not tell when anything was posted. "
+            "Name the column of post IDs; if these are post IDs, rename the column."
+        )
+    share = implausible_posts(ids.values[ids.valid], now)
+    if share > 0.5:
+        raise InputError(
+            f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
+            "the future), so they do not tell when anything was posted. Name the column of post IDs."
+        )
+    return created_at(ids.values)

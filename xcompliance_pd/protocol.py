@@ -237,8 +237,8 @@ def parse_time(text: str) -> datetime:
     return moment.replace(microsecond=int((match[2] or "0").ljust(6, "0")))
 
 
-# A signature or token that a server echoes would be one long run of these characters.
-_LONG = re.compile(r"[A-Za-z0-9%_\-.+/=~]{32,}")
+# A signature or token that a server echoes would be one long run of these characters; so is the ID of a sandbox's run.
+_LONG = re.compile(r"(?!sandbox-(?:tweets|users)-[0-9]{8}-[0-9a-f]{8}\b(?![%_\-.+/=~]))[A-Za-z0-9%_\-.+/=~]{32,}")
 _QUERY = re.compile(r"\?\S+")
 
 

@@ -1,4 +1,4 @@
-"""Counting the outcome: verdict columns of a checked frame -> tidy tables and spans.
+"""Counting the outcome: verdict columns of a checked frame -> tidy tables, spans and a sentence.
 
 The columns are the report: everything here reads them and nothing else, so it works on a frame that was saved as
 CSV and reloaded a month later, when categories and datetimes have become text.
@@ -6,6 +6,7 @@ CSV and reloaded a month later, when categories and datetimes have become text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from .verdicts import STATUSES, VERDICT_COLUMNS
 
 _KNOWN = {"status": STATUSES, "action": ACTIONS, "reason": REASONS, "run": ()}
 _COUNTED = ["status", "action", "reason"]
+_RUN = re.compile(r"(sandbox-)?(tweets|users)-([0-9]{8})-[0-9a-f]{8}")
+_KINDS = {"tweets": "post", "users": "user"}
 
 
 def columns(frame: pd.DataFrame, prefix: str = "compliance_", names: Sequence[str] = VERDICT_COLUMNS) -> pd.DataFrame:
@@ -132,6 +135,112 @@ def checked_span(frame: pd.DataFrame, prefix: str = "compliance_") -> tuple[pd.T
     return times.min(), times.max()
 
 
+def runs(frame: pd.DataFrame, prefix: str = "compliance_") -> pd.DataFrame:
+    """Return the runs that the rows name, with what their names tell.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What ``check`` or ``join`` returned, or the same reloaded from a file.
+    prefix : str
+        The prefix given to ``check`` or ``join``.
+
+    Returns
+    -------
+    DataFrame
+        Index `run`; `type` (tweets or users), `day` (UTC, on which it began), `sandbox` (whether its verdicts are
+        invented), `rows` that name it. Names that are no run's are left out.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> runs(pd.DataFrame({"compliance_run": ["sandbox-tweets-20261123-0123abcd", None]})).T.iloc[:, 0]
+    type                          tweets
+    day        2026-11-23 00:00:00+00:00
+    sandbox                         True
+    rows                               1
+    Name: sandbox-tweets-20261123-0123abcd, dtype: object
+    """
+    return _named(columns(frame, prefix, ["run"])["run"])
+
+
+def sentence(frame: pd.DataFrame, prefix: str = "compliance_") -> str:
+    """Say in words what was checked and what came out, for the methods section of a paper.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What ``check`` or ``join`` returned, or the same reloaded from a file.
+    prefix : str
+        The prefix given to ``check`` or ``join``.
+
+    Returns
+    -------
+    str
+        The day or days of the check (UTC), the kind of IDs, and every row of `frame` exactly once, by status; those
+        that need action also by reason, in the service's own words. Shares are of all rows. Rows are counted, not
+        distinct IDs, because the verdict columns hold no ID. Verdicts of a sandbox are said to be invented.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> sentence(
+    ...     pd.DataFrame(
+    ...         {
+    ...             "compliance_status": ["compliant", "action_required", "compliant", "unchecked"],
+    ...             "compliance_action": [None, "delete", None, None],
+    ...             "compliance_reason": [None, "suspended", None, None],
+    ...             "compliance_checked_at": ["2026-11-23 20:15:00+00:00"] * 3 + [None],
+    ...             "compliance_run": ["tweets-20261123-0123abcd"] * 3 + [None],
+    ...         }
+    ...     )
+    ... )
+    "On 23 November 2026 (UTC) we checked the post IDs in 3 of 4 rows against X's batch compliance endpoint (job type
+    tweets): 1 (25.0 %) required action (delete), by reason suspended 1 (25.0 %); 2 (50.0 %) were compliant;
+    1 (25.0 %) stayed unchecked, for want of an ID or of proof. Rows are counted, not distinct IDs; shares are of all
+    rows."
+    """
+    table = columns(frame, prefix, [*_COUNTED, "checked_at", "run"])
+    if table.empty:
+        return "The table has no rows, so nothing was checked."
+    counts = table["status"].value_counts().reindex(STATUSES, fill_value=0)
+    compliant, flagged, unchecked, invalid = (f"{_part(int(counts[word]), len(table))}" for word in STATUSES)
+    rows = f"{len(table):,} row{'' if len(table) == 1 else 's'}"
+    left = {
+        "unchecked": f"{unchecked} stayed unchecked, for want of an ID or of proof{_errors(table)}",
+        "invalid": f"{invalid} held something that is no ID",
+    }
+    rest = "; ".join(words for status, words in left.items() if counts[status]) or "0 could not be checked"
+    judged = table["status"].isin(["compliant", "action_required"])
+    if not judged.any():
+        return f"No row got a verdict, so nothing is known of the {rows}: {rest}."
+    named = _named(table.loc[judged.to_numpy(), "run"])
+    number = int(judged.sum())
+    these = rows if number == len(table) else f"{number:,} of {rows}"
+    return (
+        f"{_invented(named)}{_when(table[judged])} we checked {_kinds(named)} in {these} against {_service(named)} "
+        f"({_job(named, number)}): {flagged} required action{_why(table, len(table))}; "
+        f"{compliant} {'was' if counts['compliant'] == 1 else 'were'} compliant; {rest}. "
+        "Rows are counted, not distinct IDs; shares are of all rows."
+    )
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share with one decimal that never rounds something to nothing, nor almost all to all.
+
+    Examples
+    --------
+    >>> percent(1, 3), percent(1, 1_000_000), percent(999_999, 1_000_000), percent(0, 0)
+    ('33.3 %', '<0.1 %', '>99.9 %', '0.0 %')
+    """
+    share = 100 * part / max(whole, 1)
+    if 0 < share < 0.05:
+        return "<0.1 %"
+    if 99.95 <= share < 100:
+        return ">99.9 %"
+    return f"{share:.1f} %"
+
+
 def plain(text: str, limit: int = 60) -> str:
     """Make foreign text fit for the screen: printable characters only, and not too many of them.
 
@@ -157,7 +266,9 @@ def _times(column: pd.Series) -> pd.Series:
             if column.notna().any():
                 raise ValueError("a number tells no time without its unit")
             column = column.astype(object)
-        return pd.to_datetime(column, utc=True, format="ISO8601")
+        codes, seen = pd.factorize(column)  # text of a reloaded file: few times are distinct, or few rows have one
+        distinct = pd.to_datetime(pd.Index(seen), utc=True, format="ISO8601")
+        return pd.Series(distinct.take(codes, allow_fill=True, fill_value=pd.NaT), column.index, name=column.name)
     except (ValueError, TypeError):
         raise InputError(
             f"The column {column.name!r} holds something that is no time. "
@@ -178,3 +289,93 @@ def _check_status(status: pd.Series, name: str) -> None:
             f"The column {name!r} has no status in {blank:,} rows, as after concat or merge with rows that were never "
             f"checked. Say so first: frame[{name!r}] = frame[{name!r}].fillna('unchecked')."
         )
+
+
+# --------------------------------------------------------------------------- parts of the sentence
+
+
+def _named(column: pd.Series) -> pd.DataFrame:
+    words = column.value_counts(sort=False)
+    # Anywhere in the word, so that a cell that names several runs is understood as well.
+    found = [
+        (match[0], match[2], match[3], match[1] is not None, rows)
+        for word, rows in words.items()
+        for match in _RUN.finditer(str(word))
+    ]
+    table = pd.DataFrame(found, columns=["run", "type", "day", "sandbox", "rows"])
+    table = table.astype({"sandbox": bool, "rows": "int64"})
+    table["day"] = pd.to_datetime(table["day"], format="%Y%m%d", utc=True, errors="coerce")
+    keep = {"type": "first", "day": "first", "sandbox": "first", "rows": "sum"}
+    return table.groupby("run", sort=False).agg(keep)
+
+
+def _part(rows: int, whole: int) -> str:
+    return f"{rows:,} ({percent(rows, whole)})"
+
+
+def _invented(named: pd.DataFrame) -> str:
+    if not named["sandbox"].any():
+        return ""
+    which = "these" if named["sandbox"].all() else "some of these"
+    return f"SANDBOX, NOT FOR PUBLICATION: {which} verdicts are invented by a service that only plays X's part. "
+
+
+def _when(judged: pd.DataFrame) -> str:
+    """Return the day or days of the checks; for a row without time its run's first day, which is not too late."""
+    began = [_RUN.search(str(word)) for word in judged["run"].cat.categories]
+    days = pd.to_datetime(
+        ["" if match is None else match[3] for match in [*began, None]], format="%Y%m%d", utc=True, errors="coerce"
+    )
+    # The code of a row without a run is -1, which takes the last: no day.
+    moments = judged["checked_at"].fillna(pd.Series(days.take(judged["run"].cat.codes.to_numpy()), index=judged.index))
+    if moments.isna().all():
+        return "On an unknown day"
+    first, last = _day(moments.min()), _day(moments.max())
+    return f"On {first} (UTC)" if first == last else f"Between {first} and {last} (UTC)"
+
+
+def _day(moment: pd.Timestamp) -> str:
+    return f"{moment.day} {moment.month_name()} {moment.year}"  # in English, whatever the locale
+
+
+def _kinds(named: pd.DataFrame) -> str:
+    kinds = [_KINDS[word] for word in sorted(set(named["type"]))]
+    return f"the {' and '.join(kinds)}{' ' if kinds else ''}IDs"
+
+
+def _service(named: pd.DataFrame) -> str:
+    """Return who answered; without a run's name nobody can tell that it was X."""
+    names = {False: "X's batch compliance endpoint", True: "a local sandbox"}
+    return " and ".join(names[bool(word)] for word in sorted(set(named["sandbox"]))) or "a service that is not named"
+
+
+def _job(named: pd.DataFrame, judged: int) -> str:
+    if named.empty:
+        return "job type unknown, for no run is named"
+    types = sorted(set(named["type"]))
+    words = f"job type{'s' if len(types) > 1 else ''} {' and '.join(types)}"
+    many = f", {len(named):,} runs" if len(named) > 1 else ""
+    nameless = judged - int(named["rows"].sum())
+    return words + many + (f"; {nameless:,} of the verdicts name no run" if nameless > 0 else "")
+
+
+def _why(table: pd.DataFrame, whole: int) -> str:
+    """Return actions and reasons of the rows that need action, in the service's words."""
+    flagged = table[table["status"] == "action_required"]
+    if flagged.empty:
+        return ""
+    actions = _frequent(flagged["action"], "no action named")
+    done = actions[0][0] if len(actions) == 1 else ", ".join(f"{word} {rows:,}" for word, rows in actions)
+    given = [f"{word} {_part(rows, whole)}" for word, rows in _frequent(flagged["reason"], "none given")]
+    return f" ({done}), by reason {', '.join(given)}"
+
+
+def _errors(table: pd.DataFrame) -> str:
+    told = _frequent(table.loc[table["status"] == "unchecked", "reason"].dropna(), "")
+    return f" (errors: {', '.join(f'{word} {rows:,}' for word, rows in told)})" if told else ""
+
+
+def _frequent(column: pd.Series, missing: str) -> list[tuple[str, int]]:
+    """Return words and their rows, the most frequent first, equal ones in their fixed order."""
+    counts = column.value_counts(sort=False, dropna=False).sort_values(ascending=False, kind="stable")
+    return [(plain(word) if isinstance(word, str) else missing, int(rows)) for word, rows in counts.items() if rows]
