@@ -142,6 +142,34 @@ def test_a_waiting_run_in_words():
     assert "SANDBOX" not in text
 
 
+@given(snapshots)
+def test_no_line_ends_between_a_glyph_and_its_word(snapshot):
+    """A line of the card may break between two stages only."""
+    (stages,) = (e for e in tree(snapshot).iter("div") if re.match("[✓○▶◷■✗]", "".join(e.itertext())))
+    text = "".join(stages.itertext())
+    assert not re.search("[✓○▶◷■✗] ", text)
+    if snapshot.state != "failed":
+        assert [part.strip("\xa0").split("\xa0")[1] for part in text.split(" ")] == list(STAGES)
+
+
+def test_of_one_batch_no_batches_are_counted():
+    """Of one batch the stages say it all; two are counted."""
+    for state in (WAITING, DONE, FAILED):
+        one = replace(state, batches=1, batches_done=int(state is DONE))
+        assert not re.search(r"\bbatches\b", words(one))
+    assert "✗ ended without a result" in words(replace(FAILED, batches=1, batches_done=0))
+    assert "1 of 2 batches done" in words(replace(WAITING, batches=2))
+
+
+def test_when_nobody_looks_no_next_look_is_promised():
+    """The service may still ask for patience, but of a stopped run nobody looks at its job."""
+    assert "Next look in 12 s" in words(WAITING)
+    for state in ("stopped", "failed", "done"):
+        stopped = replace(WAITING, state=state, upload_window=60.0)
+        assert "Next look" not in words(stopped)
+    assert "Upload window closes in 1 min 0 s" in words(replace(WAITING, state="stopped", upload_window=60.0))
+
+
 def test_what_is_awaited_is_told():
     text = words(replace(WAITING, type="users", upload_window=880.0, next_look=None, sandbox=True))
     assert "2,000 user IDs" in text

@@ -18,14 +18,15 @@ pytest.importorskip("ipykernel")
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-# What is asked of each notebook's own variables when it is through. A new notebook needs a word here.
-TRUTH = {
-    "01_quickstart.ipynb": """
+AGREES = """
 def _agrees(frame, truth, prefix="compliance_"):
     for name in ("status", "action", "reason"):
         ours, theirs = frame[prefix + name].astype(object), truth[name].astype(object)
         assert ours.where(ours.notna(), None).tolist() == theirs.where(theirs.notna(), None).tolist(), name
-
+"""
+# What is asked of each notebook's own variables when it is through. A new notebook needs a word here.
+TRUTH = {
+    "01_quickstart.ipynb": """
 assert len(posts) == len(checked) == 2000
 assert "compliance_status" not in posts
 _agrees(checked, box.expected(posts["id"], "tweets"))
@@ -36,6 +37,67 @@ assert again["id"].dropna().tolist() == posts["id"].dropna().tolist()
 assert sorted(job.type for job in box.service.jobs) == ["tweets", "tweets", "users"]
 assert len(flagged) + len(compliant) == box.expected(posts["id"])["status"].isin(["action_required", "compliant"]).sum()
 """,
+    "02_background_jobs_and_resume.ipynb": """
+_truth = box.expected(posts["id"], "tweets")
+assert 0 < (_truth["status"] == "action_required").sum() < len(posts) == 1996
+for _frame in (checked, second, rescued, third):
+    _agrees(_frame, _truth)
+assert len(box.service.jobs) == 5, "one job for each check, however often it was interrupted"
+assert kernel.returncode not in (0, None), "it was killed"
+assert listed.loc[name, ["label", "state"]].tolist() == ["survivor", "unfinished"]
+assert listed["state"].drop(name).tolist() == ["done"] * 3
+assert (xc.runs()["state"] == "done").all() and len(xc.runs()) == 4
+_listed = posts["id"][(_truth["status"] == "action_required").to_numpy()]
+assert set(run.result()["id"]) == set(_listed.str.strip()) and run.result()["sent"].all()
+assert xc.runs().set_index("label").loc["on a budget", "requests"] > 2
+""",
+    "03_charts_and_report.ipynb": """
+from pathlib import Path
+from xml.etree import ElementTree
+_agrees(checked, box.expected(posts["id"], "tweets"))
+assert posted.notna().sum() == checked["id"].str.fullmatch("[0-9]{15,19}").sum() > 1900
+assert strange.sum() == 3 and checked.loc[strange, "id"].isin(checked.loc[~strange, "id"]).all()
+assert panels.shape == (2, 2) and Path("overview.pdf").read_bytes().startswith(b"%PDF")
+_page = Path("report.html").read_text(encoding="utf-8")
+assert ElementTree.fromstring(_page).find("body") is not None
+assert run.record.ids_sha256 in _page and box.token not in _page
+assert not [id for id in posts["id"].dropna() if len(id) > 15 and id in _page]
+_flagged = int((box.expected(posts["id"])["status"] == "action_required").sum())
+assert f": {_flagged:,} (" in checked.compliance.sentence()
+""",
+}
+# What stays in the saved notebook below a cell, because the text beside it promises it.
+SAID = {
+    "01_quickstart.ipynb": {},
+    "02_background_jobs_and_resume.ipynb": {
+        "problems": "scientific notation",
+        "monitor": "Done. ",
+        "timeout": "has not ended in time; its job goes on. Go on: xc.open_run",
+        "again": "Continuing the unfinished run",
+        "jobs": "2",
+        "stop-run": "stopped",
+        "await": "done",
+        "runs": "unfinished",
+        "open": "stopped",
+        "same": "True 4",
+        "browser": "4 runs in the ledger: 4 done",
+        "budget": "The budget of 2 requests for this run is spent.",
+        "forget": "False",
+    },
+    "03_charts_and_report.ipynb": {
+        "status": "image/png",
+        "reasons": "image/png",
+        "timeline": "image/png",
+        "delay": "image/png",
+        "by": "image/png",
+        "by-counts": "image/png",
+        "overview": "image/png",
+        "ax": "image/png",
+        "panel": "SANDBOX: invented verdicts",
+        "sentence": "SANDBOX, NOT FOR PUBLICATION",
+        "report": "report.html",
+        "later": "True",
+    },
 }
 SECRET = "open({path!r}, 'w').write(box.token); None"
 
@@ -61,7 +123,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
     notebook = source(request.param)
     cells = len(notebook.cells)
-    for code in (TRUTH[request.param], SECRET.format(path=str(folder / "secret"))):
+    for code in (AGREES + TRUTH[request.param], SECRET.format(path=str(folder / "secret"))):
         notebook.cells.append(nbformat.v4.new_code_cell(code))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("XCOMPLIANCE_PROGRESS", raising=False)
@@ -79,7 +141,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_there_is_a_notebook() -> None:
     """The tests below have something to run on, and each notebook has its truth here."""
-    assert {path.name for path in NOTEBOOKS} == set(TRUTH)
+    assert {path.name for path in NOTEBOOKS} == set(TRUTH) == set(SAID)
 
 
 @pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
@@ -105,20 +167,31 @@ def test_it_runs_and_agrees_with_the_truth(ran: Any) -> None:
 
 
 def test_the_last_state_of_the_card_stays(ran: Any) -> None:
-    """A cell that checks keeps one card, with the final state in words, marked as invented, beside a plain line."""
+    """A cell that checks or joins, and is not cut short on purpose, keeps one card, with the final state in words,
+    marked as invented, beside a plain line."""
     _, notebook, _ = ran
     cards = {
         cell.id: [output.data for output in cell.outputs if "Compliance check of" in texts([output])]
         for cell in notebook.cells
-        if cell.cell_type == "code" and ".compliance.check(" in cell.source
+        if cell.cell_type == "code"
+        and (".compliance.check(" in cell.source or ".compliance.join(" in cell.source)
+        and "except xc.WaitTimeout" not in cell.source
     }
     assert cards
     for shown in cards.values():
         (card,) = shown
         assert "Done. " in card["text/html"]
-        assert "✓ joined" in card["text/html"]
+        assert "✓&#160;joined" in card["text/html"]
         assert "SANDBOX" in card["text/html"]
         assert "  done: " in card["text/plain"]
+
+
+def test_the_text_keeps_its_promises(ran: Any) -> None:
+    """What the text announces stands below the cells: states, errors caught, pictures, the moved card of a monitor."""
+    name, notebook, _ = ran
+    shown = {cell.id: texts(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
+    for cell, words in SAID[name].items():
+        assert words in shown[cell], cell
 
 
 def test_warnings_point_at_the_reader_s_cell(ran: Any) -> None:

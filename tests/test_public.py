@@ -58,6 +58,36 @@ def test_importing_is_light() -> None:
     assert not loaded & {"requests", "urllib3", "ipywidgets", "IPython", "matplotlib", "filelock", "platformdirs"}
 
 
+@pytest.mark.parametrize("name", [name for name in xc.__all__ if name in xc._LATER])
+def test_a_later_name_is_loaded_at_its_first_use(name: str) -> None:
+    """Each name that is loaded late is there, listed, and the module's own, also for `from xcompliance_pd import *`."""
+    part = getattr(xc, name)
+    assert part.__name__ == name
+    assert part.__module__.startswith("xcompliance_pd.")
+    assert name in dir(xc)
+
+
+def test_names_that_come_later_are_all_public() -> None:
+    """No name is loaded late that is not announced, and one that does not exist is refused."""
+    assert set(xc._LATER) <= set(xc.__all__)
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = xc.nothing_of_the_kind
+
+
+def test_a_run_needs_no_widgets() -> None:
+    """Making, driving and printing a run, and making each panel, imports neither ipywidgets nor matplotlib."""
+    code = """
+import sys, pandas as pd, xcompliance_pd as xc
+with xc.Sandbox(findings=[]) as box:
+    run = xc.submit(pd.DataFrame({"id": ["1212092628029698048"]}), "id", client=box.client).wait()
+    shown = [repr(run), run._repr_html_(), repr(xc.JobMonitor(run)), repr(xc.RunBrowser(box.client))]
+    assert all(shown)
+print(sorted({name.split(".")[0] for name in sys.modules} & {"ipywidgets", "IPython", "matplotlib"}))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.strip() == "[]"
+
+
 def test_reloading_registers_once(recwarn: pytest.WarningsRecorder) -> None:
     """Registering again, as autoreload does, neither warns nor replaces the accessor."""
     import pandas as pd

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xcompliance_pd.results import LINE_MAX, concat, decisive, read
@@ -110,6 +110,7 @@ def test_lone_surrogates_are_replaced() -> None:
     assert one('{"id":"1","reason":"\\ud800"}')["reason"] == "?"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(['{"id":"1"}', '{"id":"22","reason":"deleted"}', "", "  ", "{", '{"id":"3"}']), max_size=8

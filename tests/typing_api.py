@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from collections.abc import Callable
+from typing import Any, assert_type
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 import xcompliance_pd as xc
+from xcompliance_pd.accessor import FrameAccessor, SeriesAccessor
+from xcompliance_pd.lifecycle import Snapshot
 
 
 def checked_never_run() -> None:
@@ -23,5 +28,34 @@ def checked_never_run() -> None:
         assert_type(xc.open_run(run.id), xc.Run)
         assert_type(xc.runs(), pd.DataFrame)
 
+        snapshots: list[Snapshot] = []
+        assert_type(run.add_watch(snapshots.append), Callable[[], None])
+        assert_type(run.stop(timeout=0), None)
+
+        monitor = xc.JobMonitor(run)
+        assert_type(monitor, xc.JobMonitor)
+        assert_type(monitor.record(), dict[str, str])
+        assert_type(monitor.panel, Any)
+        assert_type(monitor.close(), None)
+        assert_type(xc.RunBrowser(), xc.RunBrowser)
+        assert_type(xc.RunBrowser(box.client).panel, Any)
+        assert_type(xc.SummaryPanel(posts, "compliance_", column="id"), xc.SummaryPanel)
+
+    # The accessors by their classes, because pandas' own types know nothing of `df.compliance`.
+    compliance = FrameAccessor(posts)
+    assert_type(compliance.sentence(), str)
+    assert_type(compliance.summary(), pd.DataFrame)
+    assert_type(compliance.report("report.html", run, column="id", overwrite=True), None)
+    assert_type(compliance.plot.reasons(), Axes)
+    assert_type(compliance.plot.status(), Axes)
+    assert_type(compliance.plot.timeline("id", shares=False), Axes)
+    assert_type(compliance.plot.redaction_delay(), Axes)
+    assert_type(compliance.plot.by("lang"), Axes)
+    assert_type(compliance.plot.overview("id"), np.ndarray[Any, Any])
+    assert_type(SeriesAccessor(posts["id"]).created_at(), pd.Series)
+
+    xc.JobMonitor(run.id)  # type: ignore[arg-type]
+    xc.RunBrowser("client")  # type: ignore[arg-type]
+    compliance.plot.timeline()  # type: ignore[call-arg]
     xc.check(posts, "id", type=3)  # type: ignore[arg-type]
     xc.check(posts, "id", "tweets")  # type: ignore[call-arg]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .client import Client, open_run, runs
     from .frames import check, join, submit
     from .local_service import Sandbox
+    from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
 
 _LATER = {
@@ -40,6 +41,9 @@ _LATER = {
     "runs": "client",
     "open_run": "client",
     "Sandbox": "local_service",
+    "JobMonitor": "panels",
+    "RunBrowser": "panels",
+    "SummaryPanel": "panels",
 }
 
 __all__ = [
@@ -51,6 +55,9 @@ __all__ = [
     "runs",
     "open_run",
     "Sandbox",
+    "JobMonitor",
+    "RunBrowser",
+    "SummaryPanel",
     "ComplianceError",
     "InputError",
     "RemoteError",

@@ -257,9 +257,7 @@ class Plots(_Accessor):
 
         return charts.redaction_delay(self._data, ax, prefix=prefix, **kwargs)
 
-    def by(
-        self, column: Hashable, ax: Axes | None = None, *, prefix: str = "compliance_", shares: bool = True
-    ) -> Axes:
+    def by(self, column: Hashable, ax: Axes | None = None, *, prefix: str = "compliance_", shares: bool = True) -> Axes:
         """Draw what was lost in each group; see :func:`xcompliance_pd.charts.by`."""
         from . import charts
 

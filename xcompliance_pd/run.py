@@ -17,7 +17,7 @@ from .errors import ComplianceError, LedgerError, WaitTimeout
 from .lifecycle import RunRecord, Snapshot
 from .runner import Runner
 from .verdicts import Covered
-from .widgets import card
+from .widgets import card, live
 
 TICK = 1.0  # seconds between two updates of what is shown
 FOLLOW = 0.5  # seconds between two reads of a run that another process drives
@@ -49,8 +49,11 @@ class Run:
         self._guard = threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._waiting: threading.Thread | None = None  # drives the run in `wait`
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[Run], object]] = []
+        self._watches: list[Watch] = []
+        self._monitor: Any = None
 
     # ----------------------------------------------------------------- looking, without any request
 
@@ -75,7 +78,7 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """Return where the run stands, from the ledger; no request is made."""
-        return self._runner.snapshot(self.id, stopped=None if self._live() else self._why_stopped())
+        return self._runner.snapshot(self.id, stopped=None if self._driven() else self._why_stopped())
 
     def done(self) -> bool:
         """Whether the run has ended, well or not."""
@@ -94,6 +97,11 @@ class Run:
         """Whether a background thread, other than the caller, drives the run."""
         thread = self._thread
         return thread is not None and thread.is_alive() and thread is not threading.current_thread()
+
+    def _driven(self) -> bool:
+        """Whether any thread of this process, other than the caller, drives the run."""
+        waiting = self._waiting
+        return self._live() or (waiting is not None and waiting is not threading.current_thread())
 
     def _why_stopped(self) -> str:
         return str(self._error) or "Waiting was interrupted." if self._error is not None else "Nobody watches this run."
@@ -120,10 +128,13 @@ class Run:
         self._call_back()
 
     def _call_back(self) -> None:
+        """Tell everybody who asked that whoever drove the run here is through with it."""
         with self._guard:
             functions, self._callbacks = self._callbacks, []
         for function in functions:
             self._call(function)
+        with contextlib.suppress(ComplianceError):  # the run was forgotten, or cannot be read
+            self._tell(self.snapshot())
 
     def _call(self, function: Callable[[Run], object]) -> None:
         try:
@@ -164,12 +175,14 @@ class Run:
             show(self.snapshot())
         else:
             self._stop, self._error = threading.Event(), None
+            self._waiting = threading.current_thread()
             try:
                 self._drive(self._stop, deadline, show)
             except BaseException as error:
                 self._error = error
                 raise
             finally:
+                self._waiting = None
                 self._call_back()
         if not self.done():
             raise self._unfinished()
@@ -193,14 +206,14 @@ class Run:
                 else:
                     snapshot = self._runner.snapshot(self.id)
                     wait = None if self.done() else FOLLOW
-                watch(snapshot)
+                self._tell(snapshot, watch)
                 if wait is None:
                     return
                 until = clock.monotonic() + wait
                 while (left := until - clock.monotonic()) > 0 and not stop.is_set():
                     limit = self._check(deadline)
                     clock.pause(stop, min(left, limit, TICK))  # the only wait; `stop` ends it, and so does Ctrl-C
-                    watch(self._runner.snapshot(self.id))
+                    self._tell(self._runner.snapshot(self.id), watch)
                 self._check(deadline)
         finally:
             lock.release()
@@ -217,12 +230,68 @@ class Run:
             )
         return left
 
-    def stop(self) -> None:
-        """Stop watching. The remote job goes on, and `start`, `wait` or another process can take over."""
+    def stop(self, timeout: float | None = 5.0) -> None:
+        """Stop watching. The remote job goes on, and `start`, `wait` or another process can take over.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the background thread, which ends after the exchange it is in; with 0 it is told
+            to end and not waited for.
+        """
         self._stop.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=5.0)
+            thread.join(timeout=timeout)
+
+    def add_watch(self, function: Watch) -> Callable[[], None]:
+        """Call `function(snapshot)` whenever there is something to show, and when the run ends or is stopped.
+
+        Whoever drives the run in this process calls it: the background thread of `start`, or the thread in `wait`.
+        It must be quick and must not print, because a thread's text lands in whichever cell runs. A function that
+        raises is logged and not called again; the run goes on.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a `Snapshot`.
+
+        Returns
+        -------
+        callable
+            Without arguments; ends the watch.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> states = []
+        >>> with xc.Sandbox(findings=[]) as box:
+        ...     run = xc.submit(pd.Series(["1212092628029698048"]), client=box.client)
+        ...     remove = run.add_watch(lambda snapshot: states.append(snapshot.state))
+        ...     run = run.wait()
+        ...     remove()
+        >>> states[-1]
+        'done'
+        """
+        with self._guard:
+            self._watches.append(function)
+        return lambda: self._unwatch(function)
+
+    def _unwatch(self, function: Watch) -> None:
+        with self._guard, contextlib.suppress(ValueError):
+            self._watches.remove(function)
+
+    def _tell(self, snapshot: Snapshot, watch: Watch | None = None) -> None:
+        with self._guard:
+            functions = tuple(self._watches)
+        for function in functions:
+            try:
+                function(snapshot)
+            except Exception:
+                log.exception("a watch of run %s failed and is not called again", self.id)
+                self._unwatch(function)
+        if watch is not None:
+            watch(snapshot)
 
     def add_done_callback(self, function: Callable[[Run], object]) -> None:
         """Call `function(run)` when whoever drives the run here is through with it; at once if it has ended."""
@@ -311,3 +380,13 @@ class Run:
             return card.html(self.snapshot())
         except ComplianceError:
             return None
+
+    def _ipython_display_(self) -> None:
+        """Show the live monitor while the run goes on in a notebook; IPython takes the card or the line otherwise."""
+        if not self._driven() or not live.wanted():
+            raise NotImplementedError
+        if self._monitor is None:
+            from .widgets.monitor import JobMonitor
+
+            self._monitor = JobMonitor(self)
+        self._monitor._ipython_display_()

@@ -117,9 +117,7 @@ def _bar(label: str, hits: int, total: int, color: str, hatch: str, shares: bool
         return bars.Bar(label, hits, f"{hits:,} of {total:,}", color, hatch)
     if not total:
         return bars.Bar(label, 0, "no row with a verdict", color, hatch)
-    return bars.Bar(
-        label, hits / total, f"{percent(hits, total)} of {total:,}", color, hatch, *wilson(hits, total)
-    )
+    return bars.Bar(label, hits / total, f"{percent(hits, total)} of {total:,}", color, hatch, *wilson(hits, total))
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:

@@ -30,7 +30,7 @@ _GRADES = {
 _HERE = {"running": ("▶", "now"), "waiting": ("◷", "waiting"), "stopped": ("■", "stopped here")}
 
 # Both colours of a pair, from the notebook's theme or else from the system's.
-_CARD = (
+BOX = (
     "color:var(--jp-ui-font-color1, CanvasText);background:var(--jp-layout-color1, Canvas);"
     "border:1px solid var(--jp-border-color1, GrayText);border-radius:6px;padding:10px 14px;margin:4px 0;"
     "max-width:46em;font-family:var(--jp-ui-font-family, sans-serif);font-size:14px;line-height:1.5"
@@ -52,7 +52,7 @@ def html(snapshot: Snapshot) -> str:
     ...         note="",
     ...     )
     ... )
-    >>> "✓ uploaded" in card, "◷ processing (waiting)" in card, "8 s" in card
+    >>> "✓&#160;uploaded" in card, "<strong>◷&#160;processing&#160;(waiting)</strong>" in card, "8 s" in card
     (True, True, True)
     """
     parts = [
@@ -64,7 +64,12 @@ def html(snapshot: Snapshot) -> str:
         "".join(f"<div>{_text(fact)}</div>" for fact in _facts(snapshot)),
         _resume(snapshot),
     ]
-    return f'<div style="{_CARD}">{"".join(parts)}</div>'
+    return f'<div style="{BOX}">{"".join(parts)}</div>'
+
+
+def bundle(snapshot: Snapshot) -> dict[str, str]:
+    """Return the card and the line as one output of a notebook, which shows the one it can."""
+    return {"text/html": html(snapshot), "text/plain": line(snapshot)}
 
 
 def line(snapshot: Snapshot) -> str:
@@ -170,16 +175,20 @@ def _progress(snapshot: Snapshot) -> str:
 
 
 def _stages(snapshot: Snapshot) -> list[str]:
+    """Return the stages as HTML; a line may break between them, but not between a glyph and its word."""
     if snapshot.state == "failed":
-        return [f"✗ {snapshot.batches_dead:,} of {snapshot.batches:,} batches ended without a result"]
+        if snapshot.batches == 1:
+            return ["✗&#160;ended without a result"]
+        return [f"✗&#160;{snapshot.batches_dead:,} of {snapshot.batches:,} batches ended without a result"]
     here = STAGES.index(snapshot.stage)
     if snapshot.state == "done":
-        return [f"{'✓' if number <= here else '○'} {stage}" for number, stage in enumerate(STAGES)]
+        return [f"{'✓' if number <= here else '○'}&#160;{stage}" for number, stage in enumerate(STAGES)]
     glyph, word = _HERE[snapshot.state]
+    marked = f"{glyph} {snapshot.stage} ({word})".replace(" ", "&#160;")
     return [
-        *(f"✓ {stage}" for stage in STAGES[:here]),
-        f"<strong>{glyph} {snapshot.stage} ({word})</strong>",
-        *(f"○ {stage}" for stage in STAGES[here + 1 :]),
+        *(f"✓&#160;{stage}" for stage in STAGES[:here]),
+        f"<strong>{marked}</strong>",
+        *(f"○&#160;{stage}" for stage in STAGES[here + 1 :]),
     ]
 
 
@@ -189,13 +198,11 @@ def _status(snapshot: Snapshot) -> str:
 
 
 def _facts(snapshot: Snapshot) -> list[str]:
-    facts = [
-        f"Run {snapshot.run_id}",
-        _batches(snapshot),
-        f"Elapsed: {duration(snapshot.elapsed)}",
-        _budget(snapshot),
-    ]
-    if snapshot.next_look is not None:
+    facts = [f"Run {snapshot.run_id}"]
+    if snapshot.batches > 1:  # of one batch the stages say it all
+        facts.append(_batches(snapshot))
+    facts += [f"Elapsed: {duration(snapshot.elapsed)}", _budget(snapshot)]
+    if snapshot.next_look is not None and snapshot.state in ("running", "waiting"):  # else nobody looks
         facts.append(f"Next look in {duration(snapshot.next_look)}")
     if snapshot.upload_window is not None:
         facts.append(f"Upload window closes in {duration(snapshot.upload_window)}")
@@ -217,7 +224,7 @@ def _resume(snapshot: Snapshot) -> str:
     if snapshot.state == "done":
         return ""
     when = "To go on" if snapshot.state in ("failed", "stopped") else "If this kernel ends, go on with"
-    return f"<div>{when}: <code>{_text(resume(snapshot))}</code></div>"
+    return f'<div>{when}: <code style="white-space:nowrap">{_text(resume(snapshot))}</code></div>'
 
 
 def _plural(count: int) -> str:

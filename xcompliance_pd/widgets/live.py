@@ -70,7 +70,7 @@ class Display:
                 f"or in the environment variable {VARIABLE}."
             )
         if word == "auto":
-            word = "notebook" if _in_notebook() else "terminal"
+            word = "notebook" if in_notebook() else "terminal"
         return cls(word)
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -90,34 +90,54 @@ class Display:
             _log.debug("the progress of run %s could not be shown", snapshot.run_id, exc_info=True)
 
 
-def _in_notebook() -> bool:
+def wanted() -> bool:
+    """Whether this is a notebook whose user wants to see progress."""
+    try:
+        return Display.choose().mode == "notebook"
+    except InputError:  # a bad word in the environment is no reason to show an object with a traceback
+        return False
+
+
+def in_notebook() -> bool:
     """Whether this process is a Jupyter kernel; a process that has not imported IPython is none."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and "IPKernelApp" in shell.config
 
 
+class Throttle:
+    """Tells which snapshots are worth showing: each new state or stage, and the rest five times a second at most."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._shown: tuple[str, str] | None = None
+        self._next = 0.0
+
+    def __call__(self, snapshot: Snapshot) -> bool:
+        now, key = self._clock(), (snapshot.state, snapshot.stage)
+        if key == self._shown and now < self._next:
+            return False
+        self._shown, self._next = key, now + PAUSE
+        return True
+
+
 class _Notebook:
     """One output of one cell, updated by its display ID also from a thread and while another cell runs."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self._due = Throttle(clock)
         self._handle: Any = None
-        self._shown: tuple[str, str] | None = None
-        self._next = 0.0
 
     def show(self, snapshot: Snapshot, last: bool) -> None:
-        now, key = self._clock(), (snapshot.state, snapshot.stage)
-        if not last and key == self._shown and now < self._next:
+        if not self._due(snapshot) and not last and self._handle is not None:
             return
-        bundle = {"text/html": card.html(snapshot), "text/plain": card.line(snapshot)}
+        bundle = card.bundle(snapshot)
         if self._handle is None:
             handle = importlib.import_module("IPython.display").DisplayHandle()  # only where there is a notebook
             handle.display(bundle, raw=True)
             self._handle = handle
         else:
             self._handle.update(bundle, raw=True)
-        self._shown, self._next = key, now + PAUSE
 
 
 class _Terminal:
