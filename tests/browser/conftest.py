@@ -1,0 +1,38 @@
+"""One JupyterLab server and one Chromium for the session, a notebook in a folder of its own for each test.
+
+They need the extra `browser`: without it these tests are not collected. With it, but with no Chromium on the PATH, they
+are skipped. CI runs them by name and lets none be skipped, so none goes missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from browser.lab import Lab
+
+_NEEDED = ("playwright", "axe_playwright_python", "jupyterlab", "notebook", "nbclassic", "voila")
+collect_ignore_glob = [] if all(map(importlib.util.find_spec, _NEEDED)) else ["*.py"]
+
+
+@pytest.fixture(scope="session")
+def _lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    from browser.lab import CHROMIUM, laboratory
+
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")
+    with laboratory(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(_lab: Lab) -> Iterator[Lab]:
+    """The server, with nothing open. At the end of each test no page may have complained."""
+    _lab.noise.clear()
+    yield _lab
+    _lab.tidy()
+    assert _lab.noise == [], "a page reported errors"
