@@ -219,9 +219,18 @@ def test_stop_watching_stops_and_resume_goes_on(far: Far) -> None:
     assert len(far.service.jobs) == 1
 
 
-def held_back(gate: threading.Event) -> Clock:
-    """A clock whose pause ends at the gate only, like an exchange that takes its time; it does not hear `stop`."""
-    return Clock(pause=lambda stop, seconds: gate.wait(PATIENCE))
+def held_back(gate: threading.Event) -> tuple[Clock, threading.Event]:
+    """A clock whose pause ends at the gate only, like an exchange that takes its time, and whether it is in one.
+
+    The pause does not hear `stop`.
+    """
+    inside = threading.Event()
+
+    def pause(stop: threading.Event, seconds: float) -> bool:
+        inside.set()
+        return gate.wait(PATIENCE)
+
+    return Clock(pause=pause), inside
 
 
 def joins(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
@@ -234,7 +243,9 @@ def joins(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
 def test_stop_watching_does_not_block(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     """The button returns while the thread is still in an exchange, and is not pressed twice; the end is told later."""
     gate = threading.Event()
-    run = far.submit(clock=held_back(gate))
+    clock, inside = held_back(gate)
+    run = far.submit(clock=clock)
+    assert inside.wait(PATIENCE)  # a thread that is not yet in the pause would hear `stop` and end
     box, waited = xc.JobMonitor(run).panel, joins(run, monkeypatch)
     try:
         press(box, "Stop watching")
@@ -249,7 +260,9 @@ def test_stop_watching_does_not_block(far: Far, monkeypatch: pytest.MonkeyPatch)
 def test_stop_with_no_timeout_tells_and_does_not_wait(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run.stop(timeout=0)` comes back while the thread lives; the run is `stopped` as soon as that has ended."""
     gate = threading.Event()
-    run = far.submit(clock=held_back(gate))
+    clock, inside = held_back(gate)
+    run = far.submit(clock=clock)
+    assert inside.wait(PATIENCE)  # a thread that is not yet in the pause would hear `stop` and end
     waited = joins(run, monkeypatch)
     try:
         run.stop(timeout=0)
