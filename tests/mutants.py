@@ -110,19 +110,24 @@ MUTANTS = [
     Mutant(
         "unproved absence is compliant",
         "verdicts.py",
-        "        if part.proved:\n            status",
-        "        if True:\n            status",
+        "(COMPLIANT if part.proved else UNCHECKED, ACTION_REQUIRED)",
+        "(COMPLIANT, ACTION_REQUIRED)",
         "verdicts",
     ),
     Mutant(
         "foreign records count",
         "verdicts.py",
-        'part.findings[_member(part.findings["id"].to_numpy(), part.ids)]',
-        "part.findings",
+        "(spot >= start) & (spot < end) for",
+        "spot >= 0 for",
         "verdicts",
     ),
+    Mutant("rows nobody asked about are compliant", "verdicts.py", "case, UNCHECKED)", "case, COMPLIANT)", "verdicts"),
     Mutant(
-        "rows nobody asked about are compliant", "verdicts.py", "INVALID, UNCHECKED)", "INVALID, COMPLIANT)", "verdicts"
+        "a slot is believed without its key",
+        "verdicts.py",
+        "missed = np.flatnonzero(self._keys.take(places) != block)",
+        "missed = np.flatnonzero(places < 0)",
+        "verdicts",
     ),
     Mutant(
         "an error record is a verdict",
@@ -206,8 +211,8 @@ MUTANTS = [
     Mutant(
         "spoilt ID files are sent",
         "ledger.py",
-        "        if hashlib.sha256(data).hexdigest() != sha256:",
-        "        if False:",
+        "    if found != written:",
+        "    if False:",
         "ledger",
     ),
     Mutant(

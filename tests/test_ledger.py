@@ -62,6 +62,26 @@ def test_spoilt_files_prove_nothing(finished: xc.Run, folder: Path, name: str, h
         FRAME.compliance.join("id", finished)
 
 
+@pytest.mark.parametrize("how", ["changed", "cut", "gone"])
+def test_spoilt_id_files_fail_the_check_in_pieces(
+    finished: xc.Run, folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check that keeps no file in memory hands over the very bytes, in pieces, and notices what reading does."""
+    monkeypatch.setattr("xcompliance_pd.ledger.PIECE", 7)
+    ledger, path = Ledger(folder.parents[1]), folder / "ids-1.txt"
+    batch = ledger.load(finished.id).batches[0]
+    data, pieces = path.read_bytes(), list[bytes]()
+    ledger.check_ids(finished.id, batch, pieces.append)
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) == 7
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-1] if how == "cut" else b"2" + data[1:])
+    with pytest.raises(xc.LedgerError, match="fresh=True"):
+        ledger.check_ids(finished.id, batch)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"schema": 1}', '{"schema": 1, "type": "tweets"}', "\x00" * 100, '"text"']
 )

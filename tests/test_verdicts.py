@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xcompliance_pd import ids, results, verdicts
@@ -101,3 +103,97 @@ def test_the_join_is_the_definition(rows: list[object], sent: set[int], listed: 
         return "compliant" if proved else "unchecked"
 
     assert checked["status"].tolist() == [verdict(value) for value in rows]
+
+
+def definition(values: list[object], parts: Sequence[Covered]) -> pd.DataFrame:
+    """The join, one row and one batch after the other."""
+    own = [part.findings[np.isin(part.findings["id"], part.ids)] for part in parts]
+    record = results.decisive(results.concat(own)).set_index("id")
+    never = {"action": None, "reason": None, "created_at": pd.NaT, "redacted_at": pd.NaT}
+    rows = []
+    for value in values:
+        row = {"status": "unchecked", **never, "checked_at": pd.NaT, "run": None}
+        rows.append(row)
+        if value is None or value == "x":
+            row["status"] = "unchecked" if value is None else "invalid"
+            continue
+        number = int(str(value))
+        part = next((part for part in parts if number in part.ids.tolist()), None)
+        if part is None or (number not in record.index and not part.proved):
+            continue
+        row.update(status="compliant", checked_at=part.checked_at, run=part.run)
+        if number in record.index:
+            found = record.loc[number]
+            judged = found["error"] is None or not pd.isna(found["action"]) or not pd.isna(found["reason"])
+            row.update({name: found[name] for name in never}, status="action_required" if judged else "unchecked")
+            if not judged:
+                row["reason"] = found["error"]
+    table = pd.DataFrame(rows, columns=list(verdicts.VERDICT_COLUMNS), dtype=object)
+    known = record["reason"].cat.categories.tolist()
+    judged = results.judged(record)
+    kinds = {
+        "status": verdicts.STATUSES,
+        "action": record["action"].cat.categories,
+        "reason": [*known, *sorted(set(record.loc[~judged, "error"]) - set(known))],
+        "run": list(dict.fromkeys(part.run for part in parts)),
+    }
+    for name in verdicts.VERDICT_COLUMNS:
+        if name in kinds:
+            table[name] = pd.Categorical(table[name], categories=pd.Index(kinds[name], dtype=object))
+        else:
+            table[name] = pd.to_datetime(table[name], utc=True).astype("datetime64[us, UTC]")
+    return table
+
+
+WORDS = st.sampled_from(
+    [
+        '"action":"delete","reason":"deleted","created_at":"2020-05-26T17:02:47.000Z"',
+        '"action":"delete","reason":"suspended","redacted_at":"2021-05-26T17:02:47.000Z"',
+        '"action":"scrub_geo","reason":"scrub_geo"',
+        '"action":"fold","reason":"spindled"',
+        '"reason":"aged"',
+        '"error":"invalid_id"',
+        '"error":"deleted"',
+        '"error":"a new one","created_at":"2020-05-26T17:02:47.000Z"',
+    ]
+)
+NUMBERS = st.one_of(st.integers(1, 30), st.integers(2**63 - 30, 2**63 - 1))
+FOUND = st.lists(st.tuples(NUMBERS, WORDS), max_size=20)
+BATCH = st.tuples(st.sets(NUMBERS, max_size=20), FOUND, st.booleans(), st.sampled_from("rq"))
+
+
+@settings(deadline=None)  # the definition is slow
+@given(st.lists(st.one_of(st.none(), NUMBERS.map(str), st.just("x")), max_size=40), st.lists(BATCH, max_size=4))
+def test_several_batches_are_the_definition(
+    rows: list[object], batches: list[tuple[set[int], list[tuple[int, str]], bool, str]]
+) -> None:
+    """Values, dtypes and categories are the definition's: rows in any order and repeated, batches in any order, records
+    repeated, foreign, for another batch's ID, with unknown words or only an error.
+    """
+    parts, before = [], set[int]()
+    for sent, found, proved, run in batches:
+        lines = [f'{{"id":"{number}",{words}}}' for number, words in found]
+        parts.append(covered(sorted(sent - before), *lines, proved=proved, run=run))
+        before |= sent
+    pd.testing.assert_frame_equal(table(rows, *parts), definition(rows, parts))
+
+
+def test_batches_with_a_common_id_are_refused() -> None:
+    """Nothing says which of two batches speaks for an ID, so neither does, in whatever order they come."""
+    for parts in ([1, 20], [20, 21]), ([20, 21], [1, 20]):
+        with pytest.raises(ValueError, match="the same ID"):
+            table(["20"], *map(covered, parts))
+
+
+@pytest.mark.parametrize("multipliers", [None, (0,), (0, 0), (1 << 63,)])
+def test_places_do_not_depend_on_the_hash(multipliers: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each number is found where it stands, and no other, even if all keys share one slot, in every table."""
+    if multipliers is not None:
+        monkeypatch.setattr(verdicts, "_MULTIPLIERS", tuple(map(np.uint64, multipliers)))
+    random = np.random.default_rng(1)
+    for size in (0, 1, 127, 128, 3 * ids.BLOCK + 1):
+        keys = random.permutation(2 * np.arange(size) + (1 << 60))
+        asked = random.integers((1 << 60) - 3, (1 << 60) + 2 * size + 3, 2 * ids.BLOCK + 7)
+        places = verdicts.Places(keys).find(asked)
+        stands = dict(zip(keys.tolist(), range(size), strict=True))
+        assert places.tolist() == [stands.get(number, -1) for number in asked.tolist()]

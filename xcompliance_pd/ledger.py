@@ -34,6 +34,7 @@ from .protocol import JobType
 
 HOME_VARIABLE = "XCOMPLIANCE_HOME"
 SCHEMA = 1
+PIECE = 1 << 20  # bytes of a file in memory at once while it is only checked
 
 
 def default_home() -> Path:
@@ -200,25 +201,23 @@ class Ledger:
         """Return a batch's ID file, after checking that it still is what was planned."""
         return self._checked(self.ids_path(run_id, batch.number), batch.ids_sha256, run_id)
 
+    def check_ids(self, run_id: str, batch: Batch, take: Callable[[bytes], object] = lambda piece: None) -> None:
+        """Check that a batch's ID file still is what was planned, reading it in pieces, which `take` gets, too."""
+        path, digest = self.ids_path(run_id, batch.number), hashlib.sha256()
+        with _reading(path, run_id), path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                take(piece)
+        _unchanged(path, digest.hexdigest(), batch.ids_sha256, run_id)
+
     def read_results(self, run_id: str, batch: Batch) -> bytes:
         """Return a batch's result file, after checking that it still is what was verified."""
         return self._checked(self._results_path(run_id, batch.number), batch.results_sha256 or "", run_id)
 
     def _checked(self, path: Path, sha256: str, run_id: str) -> bytes:
-        with _disk_errors(path):
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                raise LedgerError(
-                    f"{path} is gone, so this run proves nothing any more. Check the IDs again with fresh=True.",
-                    run_id=run_id,
-                ) from None
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise LedgerError(
-                f"{path} was changed after it was written, so this run proves nothing any more. "
-                "Check the IDs again with fresh=True.",
-                run_id=run_id,
-            )
+        with _reading(path, run_id):
+            data = path.read_bytes()
+        _unchanged(path, hashlib.sha256(data).hexdigest(), sha256, run_id)
         return data
 
     def _results_path(self, run_id: str, number: int) -> Path:
@@ -351,6 +350,27 @@ def _disk_errors(path: Path) -> Iterator[None]:
             f"The ledger at {path} cannot be used ({error.strerror or type(error).__name__}). "
             f"Free some space or check its permissions; {HOME_VARIABLE} names another folder. Nothing was deleted."
         ) from None
+
+
+@contextlib.contextmanager
+def _reading(path: Path, run_id: str) -> Iterator[None]:
+    with _disk_errors(path):
+        try:
+            yield
+        except FileNotFoundError:
+            raise LedgerError(
+                f"{path} is gone, so this run proves nothing any more. Check the IDs again with fresh=True.",
+                run_id=run_id,
+            ) from None
+
+
+def _unchanged(path: Path, found: str, written: str, run_id: str) -> None:
+    if found != written:
+        raise LedgerError(
+            f"{path} was changed after it was written, so this run proves nothing any more. "
+            "Check the IDs again with fresh=True.",
+            run_id=run_id,
+        )
 
 
 def _no_such_run(run_id: str, home: Path) -> str:
