@@ -32,7 +32,7 @@ def _lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def lab(_lab: Lab) -> Iterator[Lab]:
     """The server, with nothing open. At the end of each test no page may have complained."""
-    _lab.noise.clear()
+    _lab.complaints()
     yield _lab
     _lab.tidy()
-    assert _lab.noise == [], "a page reported errors"
+    assert _lab.complaints() == [], "a page reported errors"

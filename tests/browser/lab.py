@@ -213,7 +213,8 @@ class Lab:
     def __init__(self, folder: Path, far: Far, context: BrowserContext) -> None:
         self.root, self.log = folder / "notebooks", folder / "server.log"
         self.far, self.context = far, context
-        self.noise: list[str] = []  # what pages said to the console, and their errors
+        self._noise: list[str] = []  # what pages said to the console, and their errors
+        self._forgiven: list[str] = []
         self._settings = folder / "settings" / "@jupyterlab"
         self._token = secrets.token_urlsafe()
         self.root.mkdir(parents=True)
@@ -324,11 +325,17 @@ class Lab:
 
     def _hear(self, text: str) -> None:
         if not any(re.fullmatch(known, text) for known in _NOISE):
-            self.noise.append(text)
+            self._noise.append(text)
 
     def forgive(self, pattern: str) -> None:
-        """Let go what was said so far and matches: it is the front end's own, in the test that says so."""
-        self.noise = [text for text in self.noise if not re.match(pattern, text)]
+        """Let go what matches, also if it comes late: it is the front end's own, in the test that says so."""
+        self._forgiven.append(pattern)
+
+    def complaints(self) -> list[str]:
+        """Return what pages complained of since this was last asked, without what was forgiven meanwhile."""
+        said = [text for text in self._noise if not any(re.match(pattern, text) for pattern in self._forgiven)]
+        self._noise, self._forgiven = [], []
+        return said
 
     def tidy(self) -> None:
         """Close every window and end every kernel."""
