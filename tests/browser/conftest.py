@@ -1,13 +1,15 @@
 """One JupyterLab server and one Chromium for the session, a notebook in a folder of its own for each test.
 
 They need the extra `browser`: without it these tests are not collected. With it, but with no Chromium on the PATH, they
-are skipped. CI runs them by name and lets none be skipped, so none goes missing.
+are skipped. They run only when named (`pytest tests/browser`), for Playwright keeps an event loop in the thread of the
+tests, where others need one of their own. CI names them and lets none be skipped, so none goes missing.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 _NEEDED = ("playwright", "axe_playwright_python", "jupyterlab", "notebook", "nbclassic", "voila")
 collect_ignore_glob = [] if all(map(importlib.util.find_spec, _NEEDED)) else ["*.py"]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave these tests out unless they were named."""
+    return None if any("browser" in argument for argument in config.args) else True
 
 
 @pytest.fixture(scope="session")
