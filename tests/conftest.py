@@ -7,9 +7,13 @@ from pathlib import Path
 
 import canary
 import pytest
+from hypothesis import HealthCheck, settings
 
 import xcompliance_pd as xc
 from xcompliance_pd.protocol import BASE_URL_VARIABLE, TOKEN_VARIABLES
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
