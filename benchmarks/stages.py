@@ -19,8 +19,8 @@ from far_side import BATCH, FarSide
 
 from xcompliance_pd import ids as id_rules
 from xcompliance_pd import protocol, results, verdicts
+from xcompliance_pd.outcome import PIECE
 from xcompliance_pd.protocol import Job, JobType, Secret
-from xcompliance_pd.runner import PIECE
 from xcompliance_pd.transport import FileBody, Transport
 
 COPY, SORT, BARE = "copy of the upload's bytes", "np.sort of the IDs", "upload, bare socket"
@@ -56,7 +56,7 @@ def measure(far: FarSide, folder: Path, rounds: int, kinds: Iterable[str] = ("st
     del found
     pieces = [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
     table = results.read(pieces).findings
-    sent = id_rules.slices(unique, BATCH)
+    sent = [part.ids for part in id_rules.batches([unique], BATCH)]
     batch = np.searchsorted([part[-1] for part in sent], table["id"])
     covered = [
         verdicts.Covered(part, table[batch == number].reset_index(drop=True), True, None, "run")

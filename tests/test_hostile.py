@@ -208,7 +208,7 @@ def never(x: HostileX, call: Call) -> dict[str, Any]:
 
 def begun(client: xc.Client) -> Run:
     """A run on disk that nobody drives."""
-    return client.start(IDS, JobType.TWEETS)[0]
+    return client.start([IDS], JobType.TWEETS)[0]
 
 
 def checked(x: HostileX, frame: pd.DataFrame = FRAME, **settings: Any) -> tuple[xc.ComplianceError | None, list[str]]:

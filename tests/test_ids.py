@@ -14,6 +14,7 @@ from xcompliance_pd.ids import (
     BLOCK,
     FIRST_SNOWFLAKE,
     PROBLEMS,
+    batches,
     created_at,
     decode,
     describe,
@@ -22,7 +23,6 @@ from xcompliance_pd.ids import (
     names_users,
     parse,
     posted_at,
-    slices,
 )
 
 MOST = 2**63 - 1
@@ -144,10 +144,12 @@ def test_index_and_column_are_left_alone():
     pd.testing.assert_series_equal(column, before)
 
 
-def test_parse_never_shares_memory_with_the_column():
+def test_nothing_is_written_to_the_column():
+    """Clean integers are not copied, and cannot be changed through what was parsed."""
     column = pd.Series([5, 6], dtype="int64")
     ids = parse(column, "id")
-    ids.values[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        ids.values[:] = 0
     assert column.tolist() == [5, 6]
 
 
@@ -416,22 +418,53 @@ def test_describe_of_clean_rows_is_empty():
     assert len(describe(parse(column, "id"), column)) == 0
 
 
-# --------------------------------------------------------------------------- slices, encode, decode
+# --------------------------------------------------------------------------- batches, encode, decode
+
+
+@given(st.lists(st.lists(st.integers(1, 99), max_size=12), max_size=8), st.integers(1, 15))
+def test_batches_lose_nothing_and_say_where_each_id_is(parts, size):
+    """Every ID of every part is in a batch that names the part; whole parts share one, and a larger one has its own."""
+    found = list(batches([np.array(sorted(set(part)), dtype=np.int64) for part in parts], size))
+    for batch in found:
+        assert 0 < len(batch.ids) <= size
+        assert (np.diff(batch.ids) > 0).all()
+        inside = set().union(*parts[batch.first : batch.last + 1])
+        assert set(batch.ids.tolist()) <= inside
+        if batch.first < batch.last:
+            assert set(batch.ids.tolist()) == inside
+    for number, part in enumerate(parts):
+        here = [set(batch.ids.tolist()) for batch in found if batch.first <= number <= batch.last]
+        assert set(part) <= set().union(*here)
 
 
 @given(count=st.integers(0, 50), size=st.integers(1, 60))
-def test_slices_lose_nothing(count, size):
+def test_one_part_is_cut_into_views(count, size):
     ids = np.arange(1, count + 1)
-    parts = slices(ids, size)
-    assert all(0 < len(part) <= size and np.shares_memory(part, ids) for part in parts)
+    parts = [part.ids for part in batches([ids], size)]
+    assert all(np.shares_memory(part, ids) for part in parts)
     assert all(len(part) == size for part in parts[:-1])
     assert [int(i) for part in parts for i in part] == ids.tolist()
 
 
+def test_parts_are_asked_for_one_by_one():
+    """The next part is made when there is room for it, so that a large dataset is never in memory as a whole."""
+    asked = []
+
+    def parts():
+        for number in range(3):
+            asked.append(number)
+            yield np.arange(10 * number + 1, 10 * number + 6)
+
+    gathered = batches(parts(), 5)
+    assert next(gathered).first == 0
+    assert asked == [0, 1]
+    assert [batch.first for batch in gathered] == [1, 2]
+
+
 @pytest.mark.parametrize("size", [0, -1])
-def test_slices_refuse_a_size_that_would_lose_ids(size):
+def test_batches_refuse_a_size_that_would_lose_ids(size):
     with pytest.raises(InputError, match="batch_size"):
-        slices(np.arange(3), size)
+        list(batches([np.arange(1, 3)], size))
 
 
 @given(st.lists(valid_ids, max_size=40))

@@ -71,7 +71,7 @@ class Far(xc.Sandbox):
     def open(self, *, label: str | None = None, **settings: Any) -> Run:
         """Return a new run that nobody drives yet."""
         ids = np.array(IDS, dtype=np.int64)
-        return self.mine(self.quick(**settings).start(ids, JobType.TWEETS, label=label, fresh=True)[0])
+        return self.mine(self.quick(**settings).start([ids], JobType.TWEETS, label=label, fresh=True)[0])
 
     def submit(self, **settings: Any) -> Run:
         """Return a run that its background thread drives, while the job goes on."""

@@ -213,7 +213,7 @@ def test_the_budget_is_shown_before_and_after(world: Callable[..., World], batch
     """The first thing shown says what the run needs at least; the last says what it took, which is what X saw."""
     far = world(processing_seconds=60.0, complete_after=1)
     ids = np.array(IDS, dtype=np.int64)
-    run, _ = far.client(batch_size=batch_size, max_requests=77).start(ids, JobType.TWEETS)  # planned, nothing sent
+    run, _ = far.client(batch_size=batch_size, max_requests=77).start([ids], JobType.TWEETS)  # planned, nothing sent
     before = card.html(run.snapshot())
     run.wait()
     after = run.snapshot()

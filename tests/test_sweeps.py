@@ -22,12 +22,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import google_crc32c
+import numpy as np
 import pandas as pd
 import pytest
 from fault_proxy import LINGER_NONE, PIECE, Fault, FaultProxy, certificate, finish
 
 import xcompliance_pd as xc
-from xcompliance_pd import digest, lifecycle, protocol
+from xcompliance_pd import digest, ids, lifecycle, protocol
 from xcompliance_pd.digest import Grade
 from xcompliance_pd.ledger import Ledger
 from xcompliance_pd.lifecycle import Phase, RunRecord, Step
@@ -163,8 +164,9 @@ class Judge:
         self.transport = Transport(cutter.url, lambda: Secret("none"), (5.0, 5.0), ca)
         self._runner = Runner(self._ledger, self.transport, 0.0, 10, Clock())
         run_id = lifecycle.run_id(JobType.TWEETS, "20260101", "0123abcd", sandbox=True)
-        record = RunRecord(run_id, JobType.TWEETS, cutter.url, 0.0, len(IDS), "", ())
-        record = self._ledger.create(record, [["\n".join(IDS).encode() + b"\n"]])
+        record = RunRecord(run_id, JobType.TWEETS, cutter.url, 0.0, 0, "", ())
+        with self._ledger.making(record, ids.batches([np.array(IDS, dtype=np.int64)], len(IDS))) as record:
+            self._ledger.save(record)
         batch = dataclasses.replace(record.batches[0], phase=Phase.READY, job_id="1", upload_proof="hash", uploads=1)
         self._ready = record.with_batch(batch)
         self.url = Secret(f"{cutter.url}/o")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -178,11 +179,24 @@ def test_several_batches_are_the_definition(
     pd.testing.assert_frame_equal(table(rows, *parts), definition(rows, parts))
 
 
-def test_batches_with_a_common_id_are_refused() -> None:
-    """Nothing says which of two batches speaks for an ID, so neither does, in whatever order they come."""
-    for parts in ([1, 20], [20, 21]), ([20, 21], [1, 20]):
-        with pytest.raises(ValueError, match="the same ID"):
-            table(["20"], *map(covered, parts))
+GONE = '{"id":"20","action":"delete","reason":"deleted"}'
+
+
+@pytest.mark.parametrize("common", [[20], [20, 22, 23]])
+def test_of_batches_with_a_common_id_one_that_lists_it_speaks_else_one_that_proved_its_absence(
+    common: list[int],
+) -> None:
+    """Whatever the order of batches, a finding is never hidden by another batch, nor a proof by a missing one."""
+    lists = covered([1, *common], GONE, run="lists")
+    silent = covered([*common, 30], run="silent")
+    unproved = covered([2, *common], proved=False, run="unproved")
+    for parts in itertools.permutations([lists, silent, unproved]):
+        checked = table(["20", "1", "2", "30"], *parts)
+        assert checked["status"].tolist() == ["action_required", "compliant", "unchecked", "compliant"]
+        assert checked["reason"].tolist()[:1] == ["deleted"]
+        assert checked["run"].astype(object).fillna("").tolist() == ["lists", "lists", "", "silent"]
+    for parts in itertools.permutations([silent, unproved]):
+        assert table(["20", "2"], *parts)["status"].tolist() == ["compliant", "unchecked"]
 
 
 @pytest.mark.parametrize("multipliers", [None, (0,), (0, 0), (1 << 63,)])

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from . import ids as id_rules
 from . import lifecycle, protocol
-from .digest import Digest
 from .errors import AuthError, InputError, LedgerError
+from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import RunRecord
 from .protocol import BASE_URL_VARIABLE, DEFAULT_BASE_URL, TOKEN_VARIABLES, JobType, Secret
@@ -107,14 +105,15 @@ class Client:
     # ----------------------------------------------------------------- runs
 
     def start(
-        self, unique: npt.NDArray[np.int64], type: JobType, *, label: str | None = None, fresh: bool = False
-    ) -> tuple[Run, bool]:
-        """Return the run for these IDs, and whether it is an unfinished one that is continued.
+        self, parts: Iterable[Ints], type: JobType, *, label: str | None = None, fresh: bool = False
+    ) -> tuple[Run | None, bool]:
+        """Return the run for these IDs, and whether it is an unfinished one that is continued; None if there is no ID.
 
         Parameters
         ----------
-        unique : ndarray of int64
-            Sorted distinct IDs, at least one.
+        parts : iterable of ndarray of int64
+            The distinct IDs, ascending, of each part of the dataset: of a frame, or of each of its partitions. They
+            are written to disk as they come; if they end in an error, nothing is left of the run.
         type : JobType
         label : str, optional
             For people; also part of the job's name at X.
@@ -126,54 +125,48 @@ class Client:
         AuthError
             There is no token. Nothing was written.
         InputError
-            `max_requests` cannot suffice. Nothing was written or sent.
+            `max_requests` cannot suffice. Nothing was sent.
         """
         self._token()
         if not isinstance(label, str | None):
             raise InputError(f"A label is text, not {label.__class__.__name__}. Put it in quotes.")
-        parts = id_rules.slices(unique, self._batch_size)
-        with self._ledger.planning():
-            if not fresh and (same := self._unfinished(parts, len(unique), type)) is not None:
-                return Run(same, self._runner), True
-            needed = lifecycle.requests_needed(len(parts))
-            if needed > self._max_requests:
-                raise InputError(
-                    f"{len(parts):,} batches need at least {needed:,} requests, and max_requests={self._max_requests} "
-                    "allows fewer. Allow more: xc.Client(max_requests=...), or send larger batches: batch_size=..."
-                )
-            now = self.clock.now()
-            record = RunRecord(
-                id=lifecycle.run_id(
-                    type,
-                    datetime.fromtimestamp(now, UTC).strftime("%Y%m%d"),
-                    secrets.token_hex(4),
-                    protocol.is_loopback(self.base_url),
-                ),
-                type=type,
-                base_url=self.base_url,
-                created_at=now,
-                ids=len(unique),
-                ids_sha256="",
-                batches=(),
-                label=label,
-            )
-            record = self._ledger.create(record, map(id_rules.encode, parts))
+        now = self.clock.now()
+        day, sandbox = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d"), protocol.is_loopback(self.base_url)
+        record = RunRecord(
+            id=lifecycle.run_id(type, day, secrets.token_hex(4), sandbox),
+            type=type,
+            base_url=self.base_url,
+            created_at=now,
+            ids=0,
+            ids_sha256="",
+            batches=(),
+            label=label,
+        )
+        with self._ledger.making(record, id_rules.batches(parts, self._batch_size)) as made:
+            if not made.batches:
+                return None, False
+            with self._ledger.planning():
+                same = None if fresh else self._unfinished(made)
+                if same is not None:
+                    return Run(same, self._runner), True
+                needed = lifecycle.requests_needed(len(made.batches))
+                if needed > self._max_requests:
+                    raise InputError(
+                        f"{len(made.batches):,} batches need at least {needed:,} requests, and max_requests="
+                        f"{self._max_requests} allows fewer. Allow more: xc.Client(max_requests=...), or send larger "
+                        "batches: batch_size=..."
+                    )
+                self._ledger.save(made)
         return Run(record.id, self._runner), False
 
-    def _unfinished(self, parts: Sequence[npt.NDArray[np.int64]], count: int, type: JobType) -> str | None:
+    def _unfinished(self, made: RunRecord) -> str | None:
         """Return the newest unfinished run of the same IDs, type and service."""
-        candidates = [
+        wanted = (made.ids_sha256, made.ids, made.type, made.base_url)
+        same = [
             record
             for record in self._ledger.readable()
-            if (record.type, record.base_url, record.ids, record.ended) == (type, self.base_url, count, False)
+            if (record.ids_sha256, record.ids, record.type, record.base_url) == wanted and not record.ended
         ]
-        if not candidates:
-            return None
-        digest = Digest()
-        for part in parts:
-            for block in id_rules.encode(part):
-                digest.update(block)
-        same = [record for record in candidates if record.ids_sha256 == digest.sha256]
         return max(same, key=lambda record: record.created_at).id if same else None
 
     def open_run(self, run_id: str) -> Run:

@@ -34,7 +34,12 @@ class Grade(StrEnum):
 
 
 class Digest:
-    """Length, crc32c, md5 and sha256 of bytes that pass by.
+    """Length, crc32c, sha256 and, if it is asked for, md5 of bytes that pass by.
+
+    Parameters
+    ----------
+    md5 : bool
+        It takes longer than all the rest together, so leave it out where no server names one: then it is ``b""``.
 
     Examples
     --------
@@ -44,11 +49,11 @@ class Digest:
     (9, 'e3069283')
     """
 
-    def __init__(self) -> None:
+    def __init__(self, md5: bool = False) -> None:
         self.length = 0
         self.last_byte = b""
         self._crc32c = google_crc32c.Checksum()
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._sha256 = hashlib.sha256()
 
     def update(self, block: bytes) -> None:
@@ -56,7 +61,8 @@ class Digest:
             self.length += len(block)
             self.last_byte = block[-1:]
             self._crc32c.update(block)
-            self._md5.update(block)
+            if self._md5 is not None:
+                self._md5.update(block)
             self._sha256.update(block)
 
     @property
@@ -65,7 +71,7 @@ class Digest:
 
     @property
     def md5(self) -> bytes:
-        return self._md5.digest()
+        return b"" if self._md5 is None else self._md5.digest()
 
     @property
     def sha256(self) -> str:
@@ -78,7 +84,7 @@ class Digest:
 def hashes_agree(headers: Mapping[str, str], crc32c: bytes, md5: bytes) -> bool | None:
     """Compare every hash the server names with ours: True all equal, False any different, None none named.
 
-    A header that cannot be read counts as different.
+    A header that cannot be read counts as different, and so does an md5 that was not computed.
     """
     theirs = stored_hashes(headers)
     if theirs is None:

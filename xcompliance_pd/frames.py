@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import sys
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -15,7 +16,7 @@ from . import ids as id_rules
 from . import protocol, verdicts
 from .client import Client
 from .errors import ComplianceError, ComplianceWarning, InputError
-from .ids import IdColumn
+from .ids import IdColumn, Ints, Part
 from .lifecycle import Snapshot
 from .protocol import JobType
 from .run import Run
@@ -24,7 +25,7 @@ from .verdicts import STATUSES, VERDICT_COLUMNS
 from .widgets.live import Display
 
 PREFIX = "compliance_"
-SHOWN = 3  # invalid rows that a message names
+NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
 def check(
@@ -102,12 +103,18 @@ def check(
     ['action_required', 'compliant', 'unchecked']
     """
     display = Display.choose()
-    run = _begin(data, column, type, client, label, on_invalid, overwrite, prefix, fresh)
+    series = select(data, column)
+    _refuse_existing(data, prefix, overwrite)
+    checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
+    name = _name(series, column)
+    ids = id_rules.parse(select(checked, column), name)
+    run = _begin(ids, series, name, type, client, label, on_invalid, fresh)
     if run is None:
-        _warn_nothing_sent(_parse(data, column), _name(select(data, column), column))
-        return _attach(data, verdicts.join(_parse(data, column), []), prefix)
+        if not ids.invalid.any():  # they were named already
+            _warn(NOTHING_SENT.format(name))
+        return _attach(checked, verdicts.join(ids, []), prefix)
     _wait(run, timeout, display)
-    return _joined(data, column, run, prefix, display)
+    return _joined(checked, ids, run, prefix, display)
 
 
 def submit(
@@ -137,7 +144,9 @@ def submit(
     ...     xc.join(posts, "id", run)["compliance_status"].tolist()
     ['compliant']
     """
-    run = _begin(data, column, type, client, label, on_invalid, True, PREFIX, fresh)
+    series = select(data, column)
+    name = _name(series, column)
+    run = _begin(id_rules.parse(series, name), series, name, type, client, label, on_invalid, fresh)
     if run is None:
         raise InputError("There is no ID in this column, so there is nothing to submit. Check the column's name.")
     return run.start()
@@ -182,9 +191,11 @@ def join(
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
     _refuse_existing(data, prefix, overwrite)
     display = Display.choose()
+    checked = _own(data)
+    ids = _parse(checked, column)
     if not partial:
         _wait(run, timeout, display)
-    return _joined(data, column, run, prefix, display)
+    return _joined(checked, ids, run, prefix, display)
 
 
 def finish(run: Run) -> None:
@@ -197,38 +208,69 @@ def finish(run: Run) -> None:
 # --------------------------------------------------------------------------- steps
 
 
+def begin(
+    parts: Iterable[Part],
+    name: Hashable,
+    problems_call: str,
+    *,
+    type: str | None,
+    client: Client,
+    label: str | None,
+    on_invalid: str,
+    fresh: bool,
+) -> Run | None:
+    """Settle everything that can go wrong before anything is sent; None when there is no ID at all.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        The column, whole or in pieces, which are asked for one by one.
+    name : hashable
+        The column's name.
+    problems_call : str
+        What a user writes to see all invalid rows.
+    type, client, label, on_invalid, fresh
+        As in :func:`check`.
+    """
+    if on_invalid not in ("mark", "raise"):
+        raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
+    given = None if type is None else protocol.job_type(type)
+    if given is None:
+        _refuse_users(name)
+    passed: list[Part] = []
+
+    def ids() -> Iterator[Ints]:
+        for part in parts:
+            passed.append(replace(part, ids=part.ids[:0]))
+            yield part.ids
+        # Here nothing is settled yet: an error leaves no run behind.
+        if given is None:
+            _refuse_implausible(passed, name)
+        if on_invalid == "raise" and (invalid := _invalid(passed, name)):
+            raise InputError(f"{invalid} Nothing was sent. {problems_call} lists them all, with what to do about each.")
+
+    run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh)
+    if invalid := _invalid(passed, name):
+        _warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
+    if run is not None and continued:
+        _warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
+    return run
+
+
 def _begin(
-    data: pd.DataFrame | pd.Series,
-    column: Hashable | None,
+    ids: IdColumn,
+    series: pd.Series,
+    name: Hashable,
     type: str | None,
     client: Client | None,
     label: str | None,
     on_invalid: str,
-    overwrite: bool,
-    prefix: str,
     fresh: bool,
 ) -> Run | None:
-    """Settle everything that can go wrong before anything is sent; None when there is no ID at all."""
-    if on_invalid not in ("mark", "raise"):
-        raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
-    given = None if type is None else protocol.job_type(type)
-    series = select(data, column)
-    _refuse_existing(data, prefix, overwrite)
-    ids = id_rules.parse(series, _name(series, column))
-    client = Client() if client is None else client
-    if not isinstance(client, Client):
-        raise InputError(
-            f"client= needs a Client, not {client.__class__.__name__}. "
-            "Use client=xc.Client(...), or client=box.client for a sandbox called box."
-        )
-    kind = given or _posts_surely(ids, _name(series, column), client.clock.now())
-    _report_invalid(ids, data, series, _name(series, column), on_invalid)
-    if not ids.valid.any():
-        return None
-    run, continued = client.start(ids.unique(), kind, label=label, fresh=fresh)
-    if continued:
-        _warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
-    return run
+    call = "series.compliance.problems()" if name is None else f"df.compliance.problems({name!r})"
+    client = client_of(client)
+    part = id_rules.survey(ids, series, client.clock.now())
+    return begin([part], name, call, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
 
 
 def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series:
@@ -281,44 +323,43 @@ def _name(series: pd.Series, column: Hashable | None) -> Hashable:
     return series.name if column is None else column
 
 
-def _posts_surely(ids: IdColumn, name: Hashable, now: float) -> JobType:
-    """Return the default type; user IDs sent as posts would come back unlisted, hence "compliant"."""
+def client_of(client: Client | None) -> Client:
+    """Return the client that was given, or the one of the environment."""
+    if isinstance(client, Client | None):
+        return Client() if client is None else client
+    raise InputError(
+        f"client= needs a Client, not {client.__class__.__name__}. "
+        "Use client=xc.Client(...), or client=box.client for a sandbox called box."
+    )
+
+
+def _refuse_users(name: Hashable) -> None:
+    """Refuse to take users for posts: their IDs would come back unlisted, hence "compliant"."""
     if id_rules.names_users(name):
         raise InputError(
             f"Column {name!r} looks like user IDs, and X reports nothing about IDs of the wrong type. "
             "Say type='users', or type='tweets' if these are post IDs."
         )
-    share = id_rules.implausible_posts(ids.values[ids.valid], now) if ids.valid.any() else 0.0
+
+
+def _refuse_implausible(parts: Sequence[Part], name: Hashable) -> None:
+    share = sum(part.odd for part in parts) / max(sum(part.valid for part in parts), 1)
     if share > 0.5:
         raise InputError(
             f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
             "the future), and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if "
             "these really are post IDs."
         )
-    return JobType.TWEETS
 
 
-def _report_invalid(
-    ids: IdColumn, data: pd.DataFrame | pd.Series, series: pd.Series, name: Hashable, on_invalid: str
-) -> None:
-    count = int(ids.invalid.sum())
+def _invalid(parts: Sequence[Part], name: Hashable) -> str:
+    """Say which rows hold no ID; nothing if there are none."""
+    count, rows = sum(part.invalid for part in parts), sum(part.rows for part in parts)
     if not count:
-        return
-    table = id_rules.describe(ids, series).head(SHOWN)
-    rows = "; ".join(f"row {label!r}: {_short(value)} ({problem})" for label, value, problem in _named(table))
-    more = f"; and {count - SHOWN:,} more" if count > SHOWN else ""
-    text = f"{count:,} of {len(series):,} rows in column {name!r} hold no ID: {rows}{more}."
-    call = "series.compliance.problems()" if isinstance(data, pd.Series) else f"df.compliance.problems({name!r})"
-    then = f"{call} lists them all and says what to do about each."
-    if on_invalid == "raise":
-        raise InputError(f"{text} Nothing was sent. {then}")
-    _warn(f"{text} They are marked invalid and not sent. {then}")
-
-
-def _warn_nothing_sent(ids: IdColumn, name: Hashable) -> None:
-    if ids.invalid.any():
-        return  # they were named already
-    _warn(f"Column {name!r} holds no ID, so nothing was sent and no row was checked. Check the column's name.")
+        return ""
+    examples = list(itertools.chain.from_iterable(part.examples for part in parts))[: id_rules.EXAMPLES]
+    more = f"; and {count - len(examples):,} more" if count > len(examples) else ""
+    return f"{count:,} of {rows:,} rows in column {name!r} hold no ID: {'; '.join(examples)}{more}."
 
 
 def _warn(text: str) -> None:
@@ -327,14 +368,6 @@ def _warn(text: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(__package__):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, ComplianceWarning, stacklevel=level)
-
-
-def _named(table: pd.DataFrame) -> list[tuple[object, str, str]]:
-    return list(zip(table.index, table["value"], table["problem"], strict=True))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
@@ -359,14 +392,12 @@ def _wait(run: Run, timeout: float | None, display: Display) -> None:
         raise
 
 
-def _joined(
-    data: pd.DataFrame | pd.Series, column: Hashable | None, run: Run, prefix: str, display: Display
-) -> pd.DataFrame:
+def _joined(checked: pd.DataFrame | pd.Series, ids: IdColumn, run: Run, prefix: str, display: Display) -> pd.DataFrame:
     snapshot = run.snapshot()
     _warn_unproved(snapshot)
-    table = verdicts.join(_parse(data, column), run.covered())
+    table = run.verdicts(ids)
     display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
-    return _attach(data, table, prefix)
+    return _attach(checked, table, prefix)
 
 
 def _warn_unproved(snapshot: Snapshot) -> None:
@@ -385,15 +416,20 @@ def _refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: boo
         )
 
 
-def _attach(data: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+def _own(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
+    """Return the data as they are now, for good. From version 3 on pandas copies only what somebody changes later."""
+    return data.copy(deep=int(pd.__version__.partition(".")[0]) < 3)
+
+
+def _attach(checked: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
     """Add the verdict columns. Arrays, not Series, so that no index is aligned and duplicates are no matter."""
-    columns = {prefix + name: table[name].array for name in VERDICT_COLUMNS}
-    if isinstance(data, pd.Series):
-        return pd.DataFrame(columns, index=data.index)
-    checked = data.copy()
-    for name, values in columns.items():
+    if isinstance(checked, pd.Series):
+        return table.set_axis([prefix + name for name in VERDICT_COLUMNS], axis=1).set_axis(checked.index)
+    for name in VERDICT_COLUMNS:
         # In a frame whose column labels have several levels, the names go to the first.
-        checked[(name, *[""] * (data.columns.nlevels - 1)) if data.columns.nlevels > 1 else name] = values
+        levels = checked.columns.nlevels
+        label = (prefix + name, *[""] * (levels - 1)) if levels > 1 else prefix + name
+        checked[label] = table.pop(name).array  # which copies it, so that two of a column are there but for a moment
     return checked
 
 

@@ -7,7 +7,7 @@ guesses or repairs: a value is an ID exactly as it stands, or it is invalid and 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .protocol import ID_MAX
 
+EXAMPLES = 3  # invalid rows that a message names
 BLOCK = 1 << 16  # rows worked on at once: large enough for numpy, small enough for the processor's cache
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # the upper 41 of 63 bits count milliseconds from here
 FIRST_SNOWFLAKE = 29_700_859_247  # of 2010-11-04; older post IDs come from a counter, as user IDs then did
@@ -71,7 +72,7 @@ class IdColumn:
     Attributes
     ----------
     values : ndarray of int64, one per row
-        The ID; 0 where the row holds none.
+        The ID; 0 where the row holds none. It may be the column's own memory, so it is read-only then.
     problem : ndarray of uint8, one per row
         0 for an ID, 1 for a missing value, else an index into `PROBLEMS`.
     """
@@ -96,11 +97,16 @@ class IdColumn:
 
     def unique(self) -> Ints:
         """Return the distinct IDs, ascending."""
-        # numpy's own unique hashes 64-bit integers, which is many times slower than this for millions of IDs
-        ordered = np.sort(self.values[self.valid])
-        first = np.ones(len(ordered), dtype=np.bool_)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        return ordered[first]
+        return _distinct(self.values if not self.problem.any() else self.values[self.valid])
+
+
+def _distinct(values: Ints) -> Ints:
+    """Return the distinct values, ascending."""
+    # numpy's own unique hashes 64-bit integers, which is many times slower than this for millions of IDs
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered if first.all() else ordered[first]
 
 
 # --------------------------------------------------------------------------- a column of any type
@@ -202,7 +208,11 @@ def _from_floats(numbers: NDArray[Any]) -> IdColumn:
 
 def _only_valid(numbers: NDArray[Any], problem: Codes) -> Ints:
     if not problem.any():
-        return numbers.astype(np.int64)
+        if numbers.dtype != np.int64:
+            return numbers.astype(np.int64)
+        same = numbers.view()
+        same.flags.writeable = False
+        return same
     return np.where(problem == 0, numbers, numbers.dtype.type(0)).astype(np.int64)
 
 
@@ -447,22 +457,93 @@ def describe(ids: IdColumn, column: pd.Series[Any]) -> pd.DataFrame:
     )
 
 
-# --------------------------------------------------------------------------- batches and their bytes
+# --------------------------------------------------------------------------- parts, batches and their bytes
 
 
-def slices(unique: Ints, size: int) -> list[Ints]:
-    """Cut IDs into consecutive batches.
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a run needs of one part of a column: of all of it, or of one partition or row group of a large dataset.
+
+    Attributes
+    ----------
+    ids : ndarray of int64
+        The distinct IDs, ascending.
+    rows, valid, invalid, odd : int
+        How many rows there are, hold an ID, hold something else, hold an ID that is hardly a post's.
+    examples : tuple of str
+        The first invalid rows, for a message.
+    """
+
+    ids: Ints
+    rows: int
+    valid: int
+    invalid: int
+    odd: int
+    examples: tuple[str, ...]
+
+
+def survey(ids: IdColumn, column: pd.Series[Any], now: float) -> Part:
+    """Return what a run needs of a parsed column.
 
     Parameters
     ----------
-    unique : ndarray of int64, shape (n,)
-    size : int
-        IDs per batch, at least 1; the last batch may hold fewer.
+    ids : IdColumn
+        What `parse` made of `column`.
+    column : Series
+    now : float
+        Seconds since the epoch.
 
     Returns
     -------
-    list of ndarray
-        Views in the same order; none is empty.
+    Part
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from xcompliance_pd.ids import parse, survey
+    >>> column = pd.Series(["12", " 34", "12", None])
+    >>> part = survey(parse(column, "id"), column, now=1_700_000_000)
+    >>> part.ids.tolist(), part.rows, part.valid, part.invalid, part.odd, part.examples
+    ([12], 4, 2, 1, 2, ("row 1: ' 34' (spaces)",))
+    """
+    few = np.flatnonzero(ids.invalid)[:EXAMPLES]
+    table = describe(IdColumn(ids.values[few], ids.problem[few]), column.iloc[few])
+    examples = [
+        f"row {label!r}: {_shortened(value)} ({problem})"
+        for label, value, problem in zip(table.index, table["value"], table["problem"], strict=True)
+    ]
+    rows, valid, missing = len(column), int(ids.valid.sum()), int(ids.missing.sum())
+    odd = int(_hardly_posts(ids.values[ids.valid], now).sum())
+    return Part(ids.unique(), rows, valid, rows - valid - missing, odd, tuple(examples))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+class Slice(NamedTuple):
+    """The IDs of one batch, ascending, and the first and the last part they are from."""
+
+    ids: Ints
+    first: int
+    last: int
+
+
+def batches(parts: Iterable[Ints], size: int) -> Iterator[Slice]:
+    """Gather the IDs of parts into batches: whole parts while they fit, and each larger part by itself in several.
+
+    Parameters
+    ----------
+    parts : iterable of ndarray of int64
+        The distinct IDs of each part, ascending. They are asked for one by one, and not kept longer than it takes to
+        fill a batch.
+    size : int
+        IDs per batch, at least 1.
+
+    Yields
+    ------
+    Slice
+        With the distinct IDs, ascending; never empty, and an ID is in several only if it is in several parts.
 
     Raises
     ------
@@ -472,13 +553,27 @@ def slices(unique: Ints, size: int) -> list[Ints]:
     Examples
     --------
     >>> import numpy as np
-    >>> from xcompliance_pd.ids import slices
-    >>> [part.tolist() for part in slices(np.array([3, 5, 8]), 2)]
-    [[3, 5], [8]]
+    >>> from xcompliance_pd.ids import batches
+    >>> parts = [np.array([3, 5]), np.array([5, 8]), np.array([2, 4, 6, 7])]
+    >>> [(part.ids.tolist(), part.first, part.last) for part in batches(parts, 3)]
+    [([3, 5], 0, 0), ([5, 8], 1, 1), ([2, 4, 6], 2, 2), ([7], 2, 2)]
     """
     if size < 1:
         raise InputError(f"A batch of {size} IDs is not possible. Use a batch_size of 1 or more.")
-    return [unique[start : start + size] for start in range(0, len(unique), size)]
+    held: list[Ints] = []
+    first = last = 0
+    for number, part in enumerate(parts):
+        if held and sum(map(len, held)) + len(part) > size:
+            yield from _slices(held, size, first, last)
+            held = []
+        first, last = number if not held else first, number
+        held.append(part)
+    yield from _slices(held, size, first, last)
+
+
+def _slices(parts: list[Ints], size: int, first: int, last: int) -> Iterator[Slice]:
+    ids = parts[0] if len(parts) == 1 else _distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
+    return (Slice(ids[start : start + size], first, last) for start in range(0, len(ids), size))
 
 
 # All four-digit groups as text, four bytes in one integer.
@@ -623,9 +718,12 @@ def implausible_posts(values: Ints, now: float) -> float:
     """
     if not len(values):
         return 0.0
-    written = (values >> 22) + SNOWFLAKE_EPOCH_MS
-    odd = (values < FIRST_SNOWFLAKE) | (written > (now + 86_400) * 1000)
-    return float(odd.mean())
+    return float(_hardly_posts(values, now).mean())
+
+
+def _hardly_posts(values: Ints, now: float) -> Bools:
+    last = min((int((now + 86_400) * 1000) - SNOWFLAKE_EPOCH_MS + 1) << 22, ID_MAX)
+    return np.less(values, FIRST_SNOWFLAKE) | np.greater_equal(values, last)
 
 
 # --------------------------------------------------------------------------- the time in an ID

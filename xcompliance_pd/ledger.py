@@ -29,6 +29,7 @@ import platformdirs
 
 from .digest import Digest, Grade
 from .errors import LedgerError
+from .ids import Slice, encode
 from .lifecycle import RUN_ID, Batch, Phase, RunRecord
 from .protocol import JobType
 
@@ -92,44 +93,48 @@ class Ledger:
             names = [path.name for path in self._runs.iterdir() if RUN_ID.fullmatch(path.name)]
         return sorted(name for name in names if (self._runs / name / "run.json").exists())
 
-    def create(self, record: RunRecord, batches: Iterable[Iterable[bytes]]) -> RunRecord:
-        """Write a new run: its ID files first, `run.json` last, so that a run that exists is whole.
+    @contextlib.contextmanager
+    def making(self, record: RunRecord, batches: Iterable[Slice]) -> Iterator[RunRecord]:
+        """Write the ID files of a new run. It exists once the caller has saved what it is given, so it is whole then.
 
         Parameters
         ----------
         record : RunRecord
             Without batches.
-        batches : iterable of iterable of bytes
-            The content of each ID file.
+        batches : iterable of Slice
+            The IDs of each batch. They may take long to come, so other processes are not kept waiting.
 
-        Returns
-        -------
+        Yields
+        ------
         RunRecord
-            With a PLANNED batch for each ID file.
+            With a PLANNED batch for each ID file. Unless it is saved, the files go away.
         """
         folder = self.folder(record.id)
-        whole = hashlib.sha256()
-        planned: list[Batch] = []
-        with _disk_errors(folder):
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / "lock", mode=0o600, timeout=0)
+        with self.planning(), _disk_errors(folder):
             self._runs.mkdir(mode=0o700, exist_ok=True)
             folder.mkdir(mode=0o700)
-            try:
-                for number, blocks in enumerate(batches, 1):
-                    digest, lines = Digest(), 0
-                    with _new_file(self.ids_path(record.id, number)) as file:
-                        for block in blocks:
-                            file.write(block)
-                            digest.update(block)
-                            whole.update(block)
-                            lines += block.count(b"\n")
-                    planned.append(Batch(number, lines, digest.sha256, digest.crc32c.hex(), digest.length))
-                complete = dataclasses.replace(record, batches=tuple(planned), ids_sha256=whole.hexdigest())
-                self.save(complete)
-            except BaseException:
+            lock.acquire()  # tells that somebody is at it: a folder without a record would be swept away
+        try:
+            whole = hashlib.sha256()
+            planned = [self._plan(record.id, number, batch, whole) for number, batch in enumerate(batches, 1)]
+            ids = sum(batch.ids for batch in planned)
+            yield dataclasses.replace(record, batches=tuple(planned), ids=ids, ids_sha256=whole.hexdigest())
+        finally:
+            if not (folder / "run.json").exists():
                 shutil.rmtree(folder, ignore_errors=True)  # half a run is no run: nothing was sent yet
-                raise
-        return complete
+            lock.release()
+
+    def _plan(self, run_id: str, number: int, batch: Slice, whole: hashlib._Hash) -> Batch:
+        """Write one ID file."""
+        path, digest = self.ids_path(run_id, number), Digest()
+        with _disk_errors(path), _new_file(path) as file:
+            for block in encode(batch.ids):
+                file.write(block)
+                digest.update(block)
+                whole.update(block)
+        crc32c = digest.crc32c.hex()
+        return Batch(number, len(batch.ids), digest.sha256, crc32c, digest.length, batch.first, batch.last)
 
     def save(self, record: RunRecord) -> None:
         """Replace a run's record: temporary file, fsync, rename, fsync of the folder."""
@@ -239,7 +244,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def planning(self) -> Iterator[None]:
-        """Hold the ledger while a run is looked up or made, so that two processes make one run, not two."""
+        """Hold the ledger while a run is looked up or saved, so that two processes make one run, not two."""
         with _disk_errors(self.home):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with filelock.FileLock(self.home / "lock", mode=0o600):
@@ -247,14 +252,18 @@ class Ledger:
                 yield
 
     def _sweep(self) -> None:
-        """Remove what a killed process left half-made; only the holder of the lock makes runs."""
-        if self._runs.is_dir():
-            for folder in self._runs.iterdir():
-                if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
-                    shutil.rmtree(folder, ignore_errors=True)
+        """Remove what a killed process left half-made; whoever makes a run holds its lock."""
+        if not self._runs.is_dir():
+            return
+        for folder in self._runs.iterdir():
+            if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
+                lock = filelock.FileLock(folder / "lock", mode=0o600, timeout=0)
+                with contextlib.suppress(filelock.Timeout, FileNotFoundError), lock:
+                    if not (folder / "run.json").exists():
+                        shutil.rmtree(folder, ignore_errors=True)
 
     def take(self, lock: filelock.BaseFileLock) -> bool:
-        """Take a run's drive lock, unless another process holds it, and remove what killed drivers left half-made."""
+        """Take a run's drive lock, unless another process holds it, and remove what killed processes left half-made."""
         folder = Path(lock.lock_file).parent
         with _disk_errors(folder):
             try:
@@ -264,6 +273,8 @@ class Ledger:
             for path in folder.iterdir():
                 if path.suffix in (".tmp", ".part"):
                     path.unlink(missing_ok=True)
+        with self.planning():
+            pass  # it sweeps
         return True
 
     def drive_lock(self, run_id: str) -> filelock.BaseFileLock:

@@ -129,6 +129,8 @@ class Batch:
     ids_sha256: str  # of the ID file, hex
     ids_crc32c: str
     ids_bytes: int
+    first_part: int = 0  # of the dataset whose IDs are in this batch: partitions or row groups, from 0
+    last_part: int = 0
     phase: Phase = Phase.PLANNED
     attempt: int = 1  # which job this is
     job_id: str | None = None

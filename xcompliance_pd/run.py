@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import results
+from . import outcome, results, verdicts
 from .errors import ComplianceError, LedgerError, WaitTimeout
+from .ids import IdColumn
 from .lifecycle import RunRecord, Snapshot
 from .runner import Runner
 from .verdicts import Covered
@@ -350,6 +351,12 @@ class Run:
     def covered(self) -> list[Covered]:
         """Return what each finished batch covers and found; files are verified again."""
         return self._runner.covered(self.record)
+
+    def verdicts(self, ids: IdColumn, part: int | None = None) -> pd.DataFrame:
+        """Return the verdict columns for parsed IDs; with the number of a part, one batch is in memory at a time."""
+        if part is None:
+            return verdicts.join(ids, self.covered())
+        return outcome.join(self._runner.ledger, self.record, ids, part)
 
     def raise_if_dead(self) -> None:
         """Raise JobError, with this run, if any of its batches failed."""

@@ -10,26 +10,19 @@ import dataclasses
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
 from . import ids as id_rules
-from . import lifecycle, protocol, results
-from .digest import Grade, damage, grade, hashes_agree, unpack
-from .errors import AuthError, ComplianceError, JobError, LedgerError, RemoteError, UnexpectedResponse, WaitTimeout
+from . import lifecycle, outcome, protocol
+from .digest import Grade, damage, grade, hashes_agree
+from .errors import AuthError, ComplianceError, JobError, RemoteError, UnexpectedResponse, WaitTimeout
 from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, Snapshot, Step
 from .protocol import Job, RateLimit
 from .transport import FileBody, Transport
-from .verdicts import Covered, Places
-
-PIECE = 1 << 16  # bytes given to the reader at once; a gzip member's rest is copied, so large pieces are slow
+from .verdicts import Covered
 
 _T = TypeVar("_T")
 
@@ -255,13 +248,13 @@ class Runner:
         url = self._url(batch, "download_url")
         wait = lifecycle.delay(self._first, batch.downloads)
         with self.ledger.receiving(run.id, batch.number) as incoming:
-            received = self._transport.get(url, incoming.write, _size_max(batch))
+            received = self._transport.get(url, incoming.write, outcome.size_max(batch))
             self._heard(received.headers)
             last = batch.downloads + 1 >= lifecycle.DOWNLOADS_MAX
             why = damage(received)
             found = Grade.UNPROVED if why else grade(received)
             coding = received.headers.get("content-encoding", "identity").lower()
-            parsed, unpack_error = _parse(incoming.read(), coding, _size_max(batch))
+            parsed, unpack_error = outcome.parse(incoming.read(), coding, outcome.size_max(batch))
             why = why or unpack_error
             if unpack_error:
                 found = Grade.UNPROVED
@@ -275,7 +268,7 @@ class Runner:
             if found is Grade.UNPROVED:
                 why = why or "the answer carried neither a checksum nor a length"
             sent = id_rules.decode(self.ledger.read_ids(run.id, batch))
-            listed, foreign = _reconcile(parsed.findings, sent)
+            listed, foreign = outcome.reconcile(parsed.findings, sent)
             odd = found is not Grade.HASH and (parsed.bad_count or foreign)
             if (found is Grade.UNPROVED or odd) and not last:
                 why = why or "some of its lines make no sense"
@@ -346,28 +339,7 @@ class Runner:
 
     def covered(self, run: RunRecord) -> list[Covered]:
         """Return what each finished batch says; files are checked again before they are believed."""
-        parts: list[Covered] = []
-        for batch in run.batches:
-            if batch.phase is not lifecycle.Phase.DONE:
-                continue
-            data = self.ledger.read_results(run.id, batch)
-            parsed, error = _parse(data, batch.results_coding, _size_max(batch))
-            if batch.proved and (error or parsed.bad_count):
-                raise LedgerError(
-                    f"The results of {run.id} were verified once but cannot be read now. "
-                    "Check the IDs again with fresh=True.",
-                    run_id=run.id,
-                )
-            parts.append(
-                Covered(
-                    ids=id_rules.decode(self.ledger.read_ids(run.id, batch)),
-                    findings=parsed.findings,
-                    proved=batch.proved,
-                    checked_at=None if batch.checked_at is None else datetime.fromtimestamp(batch.checked_at, UTC),
-                    run=run.id,
-                )
-            )
-        return parts
+        return list(outcome.covered(self.ledger, run))
 
     @staticmethod
     def dead(run: RunRecord) -> JobError | None:
@@ -381,29 +353,3 @@ class Runner:
             "the rest; check again with fresh=True for a new try.",
             run_id=run.id,
         )
-
-
-def _size_max(batch: Batch) -> int:
-    """Return how many bytes a batch's results may have, packed or not: some thirty documented lines for each ID."""
-    return (1 << 20) + 4096 * batch.ids
-
-
-def _parse(data: bytes, coding: str, limit: int) -> tuple[results.Results, str | None]:
-    """Parse a result file; what a damaged one still gives is kept, with the reason why there is no more."""
-    error: list[str] = []
-    pieces = (data[start : start + PIECE] for start in range(0, len(data), PIECE))
-
-    def blocks() -> Iterator[bytes]:
-        try:
-            yield from unpack(pieces, coding, limit)
-        except ValueError as problem:
-            error.append(str(problem))
-
-    return results.read(blocks()), error[0] if error else None
-
-
-def _reconcile(findings: pd.DataFrame, sent: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
-    inside = Places(sent).find(findings["id"].to_numpy()) >= 0
-    judged = results.judged(findings).to_numpy(dtype=bool)
-    return findings["id"][inside & judged].nunique(), int((~inside).sum())

@@ -34,6 +34,7 @@ from .protocol import (
     check_byte_url,
     decipher_bytes,
     is_loopback,
+    stored_hashes,
 )
 
 ANSWER_MAX = 16 << 20  # bytes of an API answer or an error body
@@ -263,7 +264,8 @@ class Transport:
             if response.status_code != 200:
                 answer = self._answer(response)
                 decipher_bytes("Downloading the results", answer.status, answer.headers, answer.body)
-            digest, broken = Digest(), False
+            headers, broken = _headers(response), False
+            digest = Digest(md5="md5" in (stored_hashes(headers) or {}))
             try:
                 for block in response.raw.stream(PIECE, decode_content=False):
                     if digest.length + len(block) > size_max:
@@ -275,7 +277,7 @@ class Transport:
                     digest.update(block)
             except urllib3.exceptions.HTTPError:
                 broken = True
-            return digest.received(response.status_code, _headers(response), broken or _lines_cut(response))
+            return digest.received(response.status_code, headers, broken or _lines_cut(response))
 
         # Google's storage would unpack a gzip object for a client that does not take gzip, and its
         # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding

@@ -8,7 +8,7 @@ compliance.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -61,18 +61,14 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     ids : IdColumn
         The column as parsed, length n.
     covered : sequence of Covered
-        Batches without a common ID.
+        An ID that several batches hold was asked for several times. One that lists it speaks for it, else one that
+        proved its absence, else the first.
 
     Returns
     -------
     DataFrame
         n rows; `status`, `action`, `reason`, `run` are categories, `created_at`, `redacted_at`, `checked_at`
         are UTC datetimes.
-
-    Raises
-    ------
-    ValueError
-        If two batches hold the same ID: nothing says which of them would speak for its rows.
 
     Examples
     --------
@@ -83,34 +79,13 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     >>> join(column, [Covered(column.unique(), found, True, None, "r")])["status"].tolist()
     ['compliant', 'action_required', 'unchecked', 'invalid']
     """
-    # A row is looked up once, among the IDs of all batches; what is known of an ID is then read at its place.
-    sent = np.concatenate([_NONE, *(part.ids for part in covered)])
-    if _repeats(sent):
-        raise ValueError("two batches hold the same ID")
-    places = Places(sent)
-    place = places.find(ids.values)
-    place[~ids.valid] = -1
-
-    ends = np.cumsum([0, *(len(part.ids) for part in covered)])
-    spots = [places.find(part.findings["id"].to_numpy()) for part in covered]
-    # A finding speaks only for an ID of its own batch: a foreign record must not touch any row.
-    own = [(spot >= start) & (spot < end) for spot, start, end in zip(spots, ends[:-1], ends[1:], strict=True)]
-    record = decisive(concat(part.findings[mine] for part, mine in zip(covered, own, strict=True)))
-    spot = np.concatenate([_NONE, *(spot[mine] for spot, mine in zip(spots, own, strict=True))])[record.index]
-    record_of = np.full(len(sent), -1, dtype=np.int32)
-    record_of[spot] = np.arange(len(record))
-
-    # Batch k gives its IDs the case 2k, and 2k + 1 to those with a record; a row that was in no batch has case -1.
-    cases = np.arange(2 * len(covered), dtype=np.min_scalar_type(-2 * len(covered) - 1))
-    case_of = np.repeat(cases[::2], np.diff(ends))
-    case_of[spot] += 1
-    case = _read(case_of, place)
-    listed = np.flatnonzero((case >= 0) & (case & 1 == 1))
-    position = record_of[place[listed]]
-
+    record, position, case = _looked_up(ids, covered)
+    # Case 2k: in batch k, which does not list it; 2k + 1: listed there; -1: in no batch.
     answers = [answer for part in covered for answer in (COMPLIANT if part.proved else UNCHECKED, ACTION_REQUIRED)]
     status = _read(np.array(answers, dtype=np.int8), case, UNCHECKED)
     status[ids.invalid] = INVALID
+    listed = np.flatnonzero(position >= 0)
+    position = position[listed]
     verdict = judged(record).to_numpy(dtype=bool)
     status[listed[~verdict[position]]] = UNCHECKED
     # Only rows that were compliant or had a record tell a time and a run.
@@ -139,13 +114,54 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)  # every column is new
 
 
+def _looked_up(
+    ids: IdColumn, covered: Sequence[Covered]
+) -> tuple[pd.DataFrame, npt.NDArray[np.int32], npt.NDArray[np.signedinteger[Any]]]:
+    """Return one record for each listed ID, and for each row which of them is its own (or -1) and its case.
+
+    What it takes to look rows up is several times as large as what comes of it, and is gone on return.
+    """
+    # A row is looked up once, among the IDs of all batches; what is known of an ID is then read at its place.
+    sent = np.concatenate([_NONE, *(part.ids for part in covered)])
+    places = Places(sent)
+    if places.repeats:
+        return _looked_up(ids, _settled(covered))
+    ends = np.cumsum([0, *(len(part.ids) for part in covered)])
+    spots = [places.find(part.findings["id"].to_numpy()) for part in covered]
+    # A finding speaks only for an ID of its own batch: a foreign record must not touch any row.
+    own = [(spot >= start) & (spot < end) for spot, start, end in zip(spots, ends[:-1], ends[1:], strict=True)]
+    record = decisive(concat(part.findings[mine] for part, mine in zip(covered, own, strict=True)))
+    spot = np.concatenate([_NONE, *(spot[mine] for spot, mine in zip(spots, own, strict=True))])[record.index]
+    record_of = np.full(len(sent), -1, dtype=np.int32)
+    record_of[spot] = np.arange(len(record))
+    cases = np.arange(2 * len(covered), dtype=np.min_scalar_type(-2 * len(covered) - 1))
+    case_of = np.repeat(cases[::2], np.diff(ends))
+    case_of[spot] += 1
+
+    place = places.find(ids.values)
+    place[~ids.valid] = -1
+    return record, _read(record_of, place), _read(case_of, place)
+
+
+def _settled(covered: Sequence[Covered]) -> list[Covered]:
+    """Leave each ID to one batch only."""
+    ids = np.concatenate([part.ids for part in covered])
+    batch = np.repeat(np.arange(len(covered)), [len(part.ids) for part in covered])
+    listed = np.concatenate([np.isin(part.ids, part.findings["id"].to_numpy()) for part in covered])
+    proved = np.array([part.proved for part in covered])[batch]
+    order = np.lexsort((batch, ~proved, ~listed, ids))
+    chosen = np.zeros(len(ids), dtype=np.bool_)
+    chosen[order[np.diff(ids[order], prepend=0) != 0]] = True
+    return [replace(part, ids=part.ids[chosen[batch == number]]) for number, part in enumerate(covered)]
+
+
 class Places:
     """Where numbers stand among distinct keys: a hash table made of numpy arrays.
 
     Every key writes its place into a slot; where several have one slot the last stays, and the others get a table of
     their own. A slot only proposes a place, and the key that stands there is compared, so the answer is exact
     whatever the keys are. Millions of unsorted numbers are found in a fraction of the time of a binary search or of
-    pandas' own index.
+    pandas' own index. `repeats` says that keys are not distinct: then nothing can be found.
     """
 
     def __init__(self, keys: Ints, level: int = 0) -> None:
@@ -159,9 +175,16 @@ class Places:
         lost = [self._table.take(self._slots(block)) for block in _blocks(keys)]
         self._lost = np.flatnonzero(np.concatenate([place[:0], *lost]) != place)
         left = keys[self._lost]
+        # Of equal keys all but the last lose their slot to one another, or all lose it to another key.
+        self.repeats = bool((self._keys.take(self._table.take(self._slots(left))) == left).any())
         # After the last table few are left, or many if somebody chose the IDs for it.
-        more = len(left) and level + 1 < len(_MULTIPLIERS)
-        self._find_left = Places(left, level + 1).find if more else pd.Index(left).get_indexer
+        self._find_left: Any  # a function from values to places among those left
+        if len(left) and level + 1 < len(_MULTIPLIERS) and not self.repeats:
+            following = Places(left, level + 1)
+            self.repeats, self._find_left = following.repeats, following.find
+        else:
+            index = pd.Index(left)
+            self.repeats, self._find_left = self.repeats or not index.is_unique, index.get_indexer
 
     def _slots(self, values: Ints) -> Ints:
         return ((values.view(np.uint64) * self._multiplier) >> self._shift).view(np.int64)
@@ -186,13 +209,6 @@ class Places:
 
 def _blocks(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
     return (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
-
-
-def _repeats(values: Ints) -> bool:
-    if (values[1:] > values[:-1]).all():  # as the batches of one run are
-        return False
-    ordered = np.sort(values)
-    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _read(values: npt.NDArray[Any], place: npt.NDArray[np.signedinteger[Any]], nothing: Any = -1) -> npt.NDArray[Any]:
