@@ -108,7 +108,8 @@ def test_the_join_is_the_definition(rows: list[object], sent: set[int], listed: 
 
 def definition(values: list[object], parts: Sequence[Covered]) -> pd.DataFrame:
     """The join, one row and one batch after the other."""
-    own = [part.findings[np.isin(part.findings["id"], part.ids)] for part in parts]
+    asked = {int(str(value)) for value in values if value not in (None, "x")}
+    own = [part.findings[np.isin(part.findings["id"], [*asked.intersection(part.ids.tolist())])] for part in parts]
     record = results.decisive(results.concat(own)).set_index("id")
     never = {"action": None, "reason": None, "created_at": pd.NaT, "redacted_at": pd.NaT}
     rows = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from .errors import InputError
 from .protocol import ID_MAX
 
 EXAMPLES = 3  # invalid rows that a message names
+DIGITS_MAX = 19  # of an ID
+FEW = 1 << 10  # lines that are not worth a table of their own
 BLOCK = 1 << 16  # rows worked on at once: large enough for numpy, small enough for the processor's cache
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # the upper 41 of 63 bits count milliseconds from here
 FIRST_SNOWFLAKE = 29_700_859_247  # of 2010-11-04; older post IDs come from a counter, as user IDs then did
@@ -65,7 +68,7 @@ _NOT_A_NUMBER = _CODE["not a number"]
 _LOST = 255  # a float whose last digits may be gone; parse refuses the whole column, so no IdColumn holds it
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class IdColumn:
     """A parsed column, row by row.
 
@@ -96,7 +99,11 @@ class IdColumn:
         return np.greater(self.problem, _MISSING)
 
     def unique(self) -> Ints:
-        """Return the distinct IDs, ascending."""
+        """Return the distinct IDs, ascending. They are found once, for it takes longer than all else."""
+        return self._unique
+
+    @cached_property
+    def _unique(self) -> Ints:
         return _distinct(self.values if not self.problem.any() else self.values[self.valid])
 
 
@@ -655,19 +662,45 @@ def decode(data: bytes) -> Ints:
     [20, 12]
     """
     raw = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(raw == _NEWLINE)
     if len(raw) and raw[-1] != _NEWLINE:
         raise ValueError("the last line is cut off")
-    values = np.empty(len(ends), dtype=np.int64)
-    begin = 0
-    for start in range(0, len(ends), BLOCK):
-        stops = ends[start : start + BLOCK] - begin
-        ids = from_digits(raw[begin : begin + stops[-1]], stops, np.diff(stops, prepend=-1) - 1)
-        if ids.problem.any():
-            raise ValueError(f"line {start + int(np.argmax(ids.problem)) + 1} is not an ID")
-        values[start : start + BLOCK] = ids.values
-        begin += int(stops[-1]) + 1
-    return values
+    parts, begin, lines = [np.empty(0, dtype=np.int64)], 0, 0
+    while begin < len(raw):
+        block = raw[begin : begin + BLOCK * (DIGITS_MAX + 1)]
+        values, size = _of_one_length(block)
+        if len(values) < FEW:
+            ends = np.flatnonzero(block == _NEWLINE)[:BLOCK]
+            ids = from_digits(block[: ends[-1]], ends, np.diff(ends, prepend=-1) - 1) if len(ends) else None
+            if ids is None or ids.problem.any():
+                wrong = 0 if ids is None else int(np.argmax(ids.problem))
+                raise ValueError(f"line {lines + wrong + 1} is not an ID")
+            values, size = ids.values, int(ends[-1]) + 1
+        parts.append(values)
+        lines += len(values)
+        begin += size
+    return np.concatenate(parts)
+
+
+def _of_one_length(block: Codes) -> tuple[Ints, int]:
+    """Read the first lines of a block as long as they are IDs of one length; return these and how many bytes they are.
+
+    In a file of sorted IDs these are nearly all lines, and as rows of a table they are read in a third of the time.
+    """
+    digits = int(np.argmax(block[: DIGITS_MAX + 1] == _NEWLINE))
+    rows = block[: len(block) // (digits + 1) * (digits + 1)].reshape(-1, digits + 1)
+    good = rows[:, digits] == _NEWLINE
+    total = np.zeros(len(rows), dtype=np.uint64)
+    for place in range(digits % 8):
+        digit = rows[:, place] - np.uint8(ord("0"))
+        good &= digit < 10
+        total = total * np.uint64(10) + digit
+    for place in range(digits % 8, digits, 8):
+        word = np.ndarray(len(rows), dtype="<u8", buffer=rows, offset=place, strides=(digits + 1,))
+        good &= _all_digits(word)
+        total = total * np.uint64(10**8) + _number(word)
+    good &= (total >= _LEAST[digits]) & (total <= np.uint64(ID_MAX))
+    count = len(rows) if good.all() else int(np.argmin(good))
+    return total[:count].view(np.int64), count * (digits + 1)
 
 
 # --------------------------------------------------------------------------- posts or users
@@ -760,7 +793,7 @@ def created_at(values: Ints, valid: Bools | None = None) -> Times:
     """
     times = ((values >> 22) + SNOWFLAKE_EPOCH_MS).view("datetime64[ms]")
     told = values >= FIRST_SNOWFLAKE
-    times[~(told if valid is None else told & valid)] = np.datetime64("NaT")
+    times[~(told if valid is None else told & valid)] = np.datetime64("NaT", "ms")
     return times
 
 

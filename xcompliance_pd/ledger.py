@@ -206,6 +206,17 @@ class Ledger:
         """Return a batch's ID file, after checking that it still is what was planned."""
         return self._checked(self.ids_path(run_id, batch.number), batch.ids_sha256, run_id)
 
+    @contextlib.contextmanager
+    def reading_ids(self, run_id: str, batch: Batch) -> Iterator[Path]:
+        """Give the path of a batch's ID file to whoever reads it himself; if it is gone, that is said as always."""
+        path = self.ids_path(run_id, batch.number)
+        with _reading(path, run_id):
+            yield path
+
+    def same_ids(self, run_id: str, batch: Batch, sha256: str) -> None:
+        """Check that what was read of a batch's ID file is what was planned, by its SHA-256."""
+        _unchanged(self.ids_path(run_id, batch.number), sha256, batch.ids_sha256, run_id)
+
     def check_ids(self, run_id: str, batch: Batch, take: Callable[[bytes], object] = lambda piece: None) -> None:
         """Check that a batch's ID file still is what was planned, reading it in pieces, which `take` gets, too."""
         path, digest = self.ids_path(run_id, batch.number), hashlib.sha256()
@@ -213,7 +224,7 @@ class Ledger:
             while piece := file.read(PIECE):
                 digest.update(piece)
                 take(piece)
-        _unchanged(path, digest.hexdigest(), batch.ids_sha256, run_id)
+        self.same_ids(run_id, batch, digest.hexdigest())
 
     def read_results(self, run_id: str, batch: Batch) -> bytes:
         """Return a batch's result file, after checking that it still is what was verified."""

@@ -56,10 +56,10 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int) -> pd.DataFra
         if not len(left):
             break
         whole = _covered(ledger, run, batch)
-        place = verdicts.Places(whole.ids).find(left)
+        place = verdicts.locate(whole.ids, left)
         own = left[place >= 0]
         if len(own):
-            about = verdicts.Places(own).find(whole.findings["id"].to_numpy()) >= 0
+            about = verdicts.locate(own, whole.findings["id"].to_numpy()) >= 0
             found.append(
                 Covered(own, whole.findings[about].reset_index(drop=True), whole.proved, whole.checked_at, whole.run)
             )
@@ -104,6 +104,6 @@ def parse(data: bytes, coding: str, limit: int) -> tuple[Results, str | None]:
 
 def reconcile(findings: pd.DataFrame, sent: id_rules.Ints) -> tuple[int, int]:
     """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
-    inside = verdicts.Places(sent).find(findings["id"].to_numpy()) >= 0
+    inside = verdicts.locate(sent, findings["id"].to_numpy()) >= 0
     judged = results.judged(findings).to_numpy(dtype=bool)
     return findings["id"][inside & judged].nunique(), int(np.count_nonzero(~inside))

@@ -206,11 +206,16 @@ class Runner:
 
     def _upload(self, run: RunRecord, batch: Batch) -> RunRecord:
         url = self._url(batch, "upload_url")
-        self.ledger.check_ids(run.id, batch)  # what goes out is what was planned
         begun = lifecycle.uploading(batch)
         run = self._save(run, begun)
         left = run.with_batch(lifecycle.upload_left(begun))
-        body = FileBody(self.ledger.ids_path(run.id, batch.number), lambda: self.ledger.save(left))
+
+        def leaving(sha256: str) -> None:
+            self.ledger.same_ids(run.id, batch, sha256)  # what goes out is what was planned
+            self.ledger.save(left)
+
+        with self.ledger.reading_ids(run.id, batch) as path:
+            body = FileBody(path, leaving)
         try:
             answer = self._transport.put(url, body)
             protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
@@ -240,8 +245,8 @@ class Runner:
         if length is not None and length != str(batch.ids_bytes):
             return False
         md5 = hashlib.md5(usedforsecurity=False)
-        named = "md5" in (protocol.stored_hashes(headers) or {})  # else nobody asks for it
-        self.ledger.check_ids(run.id, batch, md5.update if named else lambda piece: None)
+        if "md5" in (protocol.stored_hashes(headers) or {}):  # else nobody asks for it
+            self.ledger.check_ids(run.id, batch, md5.update)
         return hashes_agree(headers, bytes.fromhex(batch.ids_crc32c), md5.digest())
 
     def _download(self, run: RunRecord, batch: Batch) -> RunRecord:

@@ -8,6 +8,7 @@ their tracebacks hold full URLs, so they end here: what leaves is one of ours, r
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import logging
@@ -24,7 +25,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from .digest import Digest, unpack
-from .errors import InputError, Unavailable, UnexpectedResponse
+from .errors import InputError, LedgerError, Unavailable, UnexpectedResponse
 from .protocol import (
     UPLOAD_CONTENT_TYPE,
     Answer,
@@ -160,9 +161,15 @@ class FileBody:
 
     requests sends a Content-Length for it, and a time-out counts per piece; with a ``bytes`` body the whole
     send would have to fit into the connect time-out.
+
+    Parameters
+    ----------
+    path : Path
+    before_last_byte : callable
+        Called with the SHA-256 of all that was read, in hex. If it raises, the service never gets the whole file.
     """
 
-    def __init__(self, path: Path, before_last_byte: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, path: Path, before_last_byte: Callable[[str], object] = lambda sha256: None) -> None:
         self._path = path
         self._length = path.stat().st_size
         self._before_last_byte = before_last_byte
@@ -173,14 +180,28 @@ class FileBody:
 
     def __iter__(self) -> Iterator[bytes]:
         self.left = False
+        try:
+            yield from self._pieces()
+        except OSError as error:  # of the disk: what requests would take for a broken connection
+            raise LedgerError(
+                f"{self._path} cannot be read ({error.strerror or type(error).__name__}), so its upload was given up. "
+                "Check the disk, then go on."
+            ) from None
+        self.left = True  # only now: asking for more means that the last piece was sent
+
+    def _pieces(self) -> Iterator[bytes]:
+        sha256 = hashlib.sha256()
         with self._path.open("rb") as file:
             for start in range(0, self._length - 1, PIECE):
-                yield file.read(min(PIECE, self._length - 1 - start))
+                piece = file.read(min(PIECE, self._length - 1 - start))
+                sha256.update(piece)
+                yield piece
             # The last byte is a newline: without it the service has every ID and still no whole request. So what is
             # written down at this moment is true whether or not the process lives to send it.
-            self._before_last_byte()
-            yield file.read(1)
-        self.left = True  # only now: asking for more means that the last piece was sent
+            last = file.read(1)
+            sha256.update(last)
+            self._before_last_byte(sha256.hexdigest())
+            yield last
 
 
 class Transport:

@@ -24,6 +24,10 @@ COMPLIANT, ACTION_REQUIRED, UNCHECKED, INVALID = range(4)
 
 VERDICT_COLUMNS = ("status", "action", "reason", "created_at", "redacted_at", "checked_at", "run")
 
+Cases = npt.NDArray[np.signedinteger[Any]]
+
+MARKS = 26  # bits: at most 64 MiB
+FEW = 32  # batches that rows are compared with one after the other
 _NONE = np.empty(0, dtype=np.int64)
 _MULTIPLIERS = tuple(map(np.uint64, (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)))
 
@@ -101,7 +105,7 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     errors = words(record["error"][~verdict], tuple(reason.categories))
     reasons = reason.codes.to_numpy().astype(errors.codes.dtype)
     reasons[~verdict] = errors.codes
-    never = np.datetime64("NaT")
+    never = np.datetime64("NaT", "us")
     columns = {
         "status": pd.Categorical.from_codes(status, categories=pd.Index(STATUSES, dtype=object)),
         "action": pd.Categorical.from_codes(rows(action.codes.to_numpy(), -1), categories=action.categories),
@@ -114,40 +118,95 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)  # every column is new
 
 
-def _looked_up(
-    ids: IdColumn, covered: Sequence[Covered]
-) -> tuple[pd.DataFrame, npt.NDArray[np.int32], npt.NDArray[np.signedinteger[Any]]]:
+def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame, npt.NDArray[np.int32], Cases]:
     """Return one record for each listed ID, and for each row which of them is its own (or -1) and its case.
 
-    What it takes to look rows up is several times as large as what comes of it, and is gone on return.
+    All is settled for the distinct IDs first, in their order, which is how batches come, too. Most of them then have
+    the case of the batch among whose IDs they lie, and only the others need to be looked up for each row.
     """
-    # A row is looked up once, among the IDs of all batches; what is known of an ID is then read at its place.
-    sent = np.concatenate([_NONE, *(part.ids for part in covered)])
-    places = Places(sent)
-    if places.repeats:
-        return _looked_up(ids, _settled(covered))
-    ends = np.cumsum([0, *(len(part.ids) for part in covered)])
-    spots = [places.find(part.findings["id"].to_numpy()) for part in covered]
-    # A finding speaks only for an ID of its own batch: a foreign record must not touch any row.
-    own = [(spot >= start) & (spot < end) for spot, start, end in zip(spots, ends[:-1], ends[1:], strict=True)]
-    record = decisive(concat(part.findings[mine] for part, mine in zip(covered, own, strict=True)))
-    spot = np.concatenate([_NONE, *(spot[mine] for spot, mine in zip(spots, own, strict=True))])[record.index]
-    record_of = np.full(len(sent), -1, dtype=np.int32)
-    record_of[spot] = np.arange(len(record))
-    cases = np.arange(2 * len(covered), dtype=np.min_scalar_type(-2 * len(covered) - 1))
-    case_of = np.repeat(cases[::2], np.diff(ends))
-    case_of[spot] += 1
+    unique = ids.unique()
+    case: Cases = np.full(len(unique), -1, dtype=np.min_scalar_type(-2 * len(covered) - 1))
+    for number, part in enumerate(covered):
+        held = _within(unique, part.ids)
+        if (case[held] >= 0).any():
+            return _looked_up(ids, _settled(covered))
+        case[held] = 2 * number
 
-    place = places.find(ids.values)
-    place[~ids.valid] = -1
-    return record, _read(record_of, place), _read(case_of, place)
+    tables, spots = [], []
+    for number, part in enumerate(covered):
+        spot = locate(unique, part.findings["id"].to_numpy())
+        # A finding speaks only for an ID of its own batch: a foreign record must not touch any row.
+        own = (spot >= 0) & (_read(case, spot) == 2 * number)
+        tables.append(part.findings[own])
+        spots.append(spot[own])
+    record = decisive(concat(tables))
+    spot = np.concatenate([_NONE, *spots])[record.index]
+    case[spot] += 1
+
+    spans = _Spans(covered)
+    odd = np.flatnonzero(spans.case(unique) != case)  # those with a record are
+    record_of = np.full(len(odd), -1, dtype=np.int32)
+    record_of[np.searchsorted(odd, spot)] = np.arange(len(record))
+    case_of, places = case[odd], Places(unique[odd])
+    position = np.full(len(ids.values), -1, dtype=np.int32)
+    row_case: Cases = np.empty(len(ids.values), dtype=case.dtype)
+    for start, values in zip(range(0, len(position), BLOCK), _blocks(ids.values), strict=True):
+        found = places.find(values)
+        hit = np.flatnonzero(found >= 0)
+        row_case[start : start + BLOCK] = spans.case(values)
+        row_case[start + hit] = case_of[found[hit]]
+        position[start + hit] = record_of[found[hit]]
+    return record, position, row_case
+
+
+class _Spans:
+    """From the first to the last ID of each batch: a guess at whose a number is, right for most of them."""
+
+    def __init__(self, covered: Sequence[Covered]) -> None:
+        ends = sorted((part.ids[0], part.ids[-1], 2 * k) for k, part in enumerate(covered) if len(part.ids))
+        self._first, self._last = (np.array([end[side] for end in ends], dtype=np.int64) for side in (0, 1))
+        self._case = np.array([-1, *(case for _, _, case in ends)], dtype=np.min_scalar_type(-2 * len(covered) - 1))
+
+    def case(self, values: Ints) -> Cases:
+        if len(self._first) > FEW:
+            span = np.searchsorted(self._first, values, side="right")  # 0 is before all of them
+        else:
+            span = np.zeros(len(values), dtype=np.int8)
+            for first in self._first:  # which is several times faster than bisection where there are few
+                span += values >= first
+        span[values > np.append(0, self._last)[span]] = 0
+        return self._case[span]
+
+
+def _within(unique: Ints, batch: Ints) -> slice | Ints:
+    """Return where those of the ascending numbers `unique` stand that are also in `batch`, ascending too."""
+    if not len(batch):
+        return slice(0)
+    start, stop = np.searchsorted(unique, batch[0]), np.searchsorted(unique, batch[-1], side="right")
+    near = unique[start:stop]
+    if np.array_equal(near, batch):  # as it is unless the rows are others than those that were sent
+        return slice(int(start), int(stop))
+    found: Ints = np.flatnonzero(locate(batch, near) >= 0) + start
+    return found
+
+
+def locate(ordered: Ints, values: Ints) -> Ints:
+    """Return where each value stands among distinct ascending numbers, or -1."""
+    if not len(ordered):
+        return np.full(len(values), -1)
+    turn = np.argsort(values)  # neighbours are found where the processor has just looked
+    place = np.empty(len(values), dtype=np.int64)
+    place[turn] = np.searchsorted(ordered, values[turn])
+    place[place == len(ordered)] = 0
+    place[ordered[place] != values] = -1
+    return place
 
 
 def _settled(covered: Sequence[Covered]) -> list[Covered]:
     """Leave each ID to one batch only."""
     ids = np.concatenate([part.ids for part in covered])
     batch = np.repeat(np.arange(len(covered)), [len(part.ids) for part in covered])
-    listed = np.concatenate([np.isin(part.ids, part.findings["id"].to_numpy()) for part in covered])
+    listed = np.concatenate([locate(np.unique(part.findings["id"]), part.ids) >= 0 for part in covered])
     proved = np.array([part.proved for part in covered])[batch]
     order = np.lexsort((batch, ~proved, ~listed, ids))
     chosen = np.zeros(len(ids), dtype=np.bool_)
@@ -156,54 +215,51 @@ def _settled(covered: Sequence[Covered]) -> list[Covered]:
 
 
 class Places:
-    """Where numbers stand among distinct keys: a hash table made of numpy arrays.
+    """Where numbers stand among distinct keys: a hash table made of numpy arrays, for numbers that mostly are no keys.
 
     Every key writes its place into a slot; where several have one slot the last stays, and the others get a table of
     their own. A slot only proposes a place, and the key that stands there is compared, so the answer is exact
-    whatever the keys are. Millions of unsorted numbers are found in a fraction of the time of a binary search or of
-    pandas' own index. `repeats` says that keys are not distinct: then nothing can be found.
+    whatever the keys are. A larger table of mere marks tells most numbers apart from all keys at the first look.
+    Millions of unsorted numbers are found in a fraction of the time of a binary search or of pandas' own index.
     """
 
     def __init__(self, keys: Ints, level: int = 0) -> None:
         self._keys = keys
         self._multiplier = _MULTIPLIERS[level]
-        self._shift = np.uint64(64 - len(keys).bit_length())
-        self._table = np.zeros(1 << len(keys).bit_length(), dtype=np.min_scalar_type(-len(keys) - 1))
+        bits = len(keys).bit_length()
+        self._shift, self._mark_shift = np.uint64(64 - bits), np.uint64(64 - min(bits + 3, max(bits, MARKS)))
+        self._table = np.zeros(1 << bits, dtype=np.min_scalar_type(-len(keys) - 1))
+        self._marks = np.zeros(1 << (64 - int(self._mark_shift)), dtype=np.bool_)
         place = np.arange(len(keys), dtype=self._table.dtype)
         for block, places in zip(_blocks(keys), _blocks(place), strict=True):
-            self._table[self._slots(block)] = places
-        lost = [self._table.take(self._slots(block)) for block in _blocks(keys)]
+            self._table[self._slots(block, self._shift)] = places
+            self._marks[self._slots(block, self._mark_shift)] = True
+        lost = [self._table.take(self._slots(block, self._shift)) for block in _blocks(keys)]
         self._lost = np.flatnonzero(np.concatenate([place[:0], *lost]) != place)
         left = keys[self._lost]
-        # Of equal keys all but the last lose their slot to one another, or all lose it to another key.
-        self.repeats = bool((self._keys.take(self._table.take(self._slots(left))) == left).any())
         # After the last table few are left, or many if somebody chose the IDs for it.
-        self._find_left: Any  # a function from values to places among those left
-        if len(left) and level + 1 < len(_MULTIPLIERS) and not self.repeats:
-            following = Places(left, level + 1)
-            self.repeats, self._find_left = following.repeats, following.find
-        else:
-            index = pd.Index(left)
-            self.repeats, self._find_left = self.repeats or not index.is_unique, index.get_indexer
+        more = len(left) and level + 1 < len(_MULTIPLIERS)
+        self._find_left: Any = Places(left, level + 1).find if more else pd.Index(left).get_indexer
 
-    def _slots(self, values: Ints) -> Ints:
-        return ((values.view(np.uint64) * self._multiplier) >> self._shift).view(np.int64)
+    def _slots(self, values: Ints, shift: np.uint64) -> Ints:
+        return ((values.view(np.uint64) * self._multiplier) >> shift).view(np.int64)
 
     def find(self, values: Ints) -> Ints:
         """Return the place of each value, -1 for one that is no key."""
         found = np.full(len(values), -1, dtype=self._table.dtype)
         if not len(self._keys):
             return found
-        rest = []
-        for start, (block, places) in enumerate(zip(_blocks(values), _blocks(found), strict=True)):
-            places[:] = self._table.take(self._slots(block))
-            missed = np.flatnonzero(self._keys.take(places) != block)
-            places[missed] = -1
-            rest.append(missed + start * BLOCK)
-        if len(self._lost):
-            left = np.concatenate([_NONE, *rest])
-            again = self._find_left(values[left])
-            found[left] = np.append(self._lost, -1)[again]
+        for block, into in zip(_blocks(values), _blocks(found), strict=True):
+            marked = np.flatnonzero(self._marks.take(self._slots(block, self._mark_shift)))
+            asked = block[marked]
+            places = self._table.take(self._slots(asked, self._shift))
+            right = self._keys.take(places) == asked
+            if len(self._lost) and not right.all():
+                left = np.flatnonzero(~right)
+                again = self._find_left(asked[left])
+                places[left] = np.append(self._lost, -1)[again]
+                right[left] = again >= 0
+            into[marked[right]] = places[right]
         return found
 
 
