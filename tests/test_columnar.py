@@ -1,7 +1,9 @@
-"""The two readers agree: by columns, and line by line."""
+"""The readers agree: by columns, many lines at once, and line by line."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -74,6 +76,14 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return seen
 
 
+@pytest.fixture
+def parsed(alone: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The lines that were not read as columns: by themselves, or many at once."""
+    parse = results._parse
+    monkeypatch.setattr(results, "_parse", lambda lines: (alone.extend(lines), parse(lines))[1])
+    return alone
+
+
 # --------------------------------------------------------------------------- what the columns are for
 
 
@@ -100,22 +110,21 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_lines_like_one_another_are_read_together(form: str, alone: list[bytes]) -> None:
-    """Of a file in any constant form only one line of each layout is read by itself."""
+def test_lines_like_one_another_are_read_as_columns(form: str, parsed: list[bytes]) -> None:
+    """Of a file in any constant form only one line of each layout is parsed."""
     data = b"".join(FORMS[form](line) + b"\n" for line in documented(random.Random(form), 3000))
     findings = read([data]).findings
     assert len(findings) == 3000
-    assert len(alone) <= 2 * len(REASONS) + 1, "one for each reason, with and without redaction, and geo"
-    alone.clear()
+    assert len(parsed) <= 2 * len(REASONS) + 1, "one for each reason, with and without redaction, and geo"
     agree(data)
 
 
-def test_errors_alone_are_read_together(alone: list[bytes]) -> None:
+def test_errors_alone_are_read_as_columns(parsed: list[bytes]) -> None:
     """So are records that hold nothing but an ID and X's word for what is wrong."""
     findings = read([b"".join(b'{"id":"%d","error":"invalid_id"}\n' % number for number in range(1, 2000))]).findings
     assert findings["id"].tolist() == list(range(1, 2000))
     assert set(findings["error"]) == {"invalid_id"}
-    assert len(alone) == 1
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("work", [64, 1000, 1 << 22])
@@ -223,20 +232,257 @@ def test_over_long_blanks(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(data, [data[place : place + 7] for place in range(0, len(data), 7)])
 
 
-def test_more_layouts_than_are_kept(alone: list[bytes]) -> None:
+def test_more_layouts_than_are_kept(parsed: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of words without end only so many layouts are learned, and nothing is lost."""
-    data = b"".join(b'{"id":"%d","reason":"r%d"}\n' % (number, number % 300) for number in range(1, 1200))
+    monkeypatch.setattr(results, "SHARE_MIN", 0)
+    data = b"".join(b'{"id":"%d","reason":"r%d"}\n' % (number, number % 90) for number in range(1, 1800))
+    read([data])
+    assert len(parsed) >= 1799 - 20 * results.LAYOUTS_MAX
     agree(data, [data[:15000], data[15000:]])
-    assert len(alone) >= 1199 - 4 * results.LAYOUTS_MAX
 
 
-def test_lines_like_no_other(alone: list[bytes]) -> None:
+def test_lines_like_no_other(parsed: list[bytes]) -> None:
     """A few lines that are like no other keep nobody from learning the layout of the rest."""
     lines = [b'{"id":"%d","reason":"r%d"}\n' % (number, number) for number in range(1, 50)]
     data = b"".join(each + (LINE + b"\n") * 20 for each in lines)
     assert read([data]).findings["id"].value_counts().loc[int(ID)] == 49 * 20
-    assert len(alone) == len(lines) + 1
+    assert len(parsed) == len(lines) + 1
     agree(data)
+
+
+# --------------------------------------------------------------------------- many lines at once
+
+
+def deviating(chance: random.Random, count: int) -> list[bytes]:
+    """Return sound lines that no layout fits: keys in any order, blanks, escapes, other types, keys of their own."""
+    lines = []
+    for line in documented(chance, count):
+        pairs = [*json.loads(line).items()]
+        kind = chance.randrange(8)
+        if kind in (0, 1, 2):
+            pairs.append((chance.choice(["note", "x", "\u00e9", ""]), f"{chance.getrandbits(40):x}"))
+        elif kind == 3:
+            pairs.append(("x", chance.choice(EXTRAS)))
+        elif kind == 4:
+            pairs[0] = ("id", int(pairs[0][1]))
+        elif kind == 5:
+            pairs.append((chance.choice(["error", "deleted_at", "redacted_at"]), chance.choice([None, pairs[2][1]])))
+        if kind % 2 and len(dict(pairs)) == len(pairs):
+            chance.shuffle(pairs)
+        blank = chance.choice(["", "", " ", "\t"])
+        text = json.dumps(dict(pairs), ensure_ascii=chance.random() < 0.5, separators=("," + blank, ":" + blank))
+        if chance.randrange(4) == 0:
+            text = text.replace('"delete"', '"d\\u0065lete"')
+        lines.append((text + chance.choice(["", "", "", " ", "\r"])).encode())
+    return lines
+
+
+EXTRAS: list[Any] = [
+    *(1, -0.5, 1e300, True, None, "", "a,b", "a:b", '"', "\\", "\n", ",\n", "},\n{", "},{", "\U0001f600", "\u2028"),
+    *([], {}, [1, 2], {"y": {"z": [None]}}, {"y": 1, "z": ","}, "a" * 900),
+]
+FORMS_APART: dict[str, Callable[[random.Random, bytes], str]] = {
+    "any order, with blanks": lambda chance, line: json.dumps(
+        dict(chance.sample([*json.loads(line).items()], len(json.loads(line))))
+    ),
+    "a key of its own": lambda chance, line: line[:-1].decode() + f',"note":"{chance.getrandbits(40):x}"}}',
+    "a list of its own": lambda chance, line: line[:-1].decode() + f',"x":[{{"y":{chance.random()}}},"a,b"]}}',
+    "escapes": lambda chance, line: line[:-1].decode() + f',"note":"\\n\\"\\u00e9\\ud83d\\ude00{chance.random()}"}}',
+    "an ID that is a number": lambda chance, line: (
+        line.replace(b'"id":"', b'"id":').replace(b'","act', b',"act').decode()
+    ),
+    "deleted_at": lambda chance, line: (
+        line[:-1].replace(b"redacted", b"deleted").decode() + f',"note":"{chance.random()}"}}'
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_APART)
+def test_lines_like_no_other_are_parsed_together(form: str, alone: list[bytes]) -> None:
+    """Of a file whose lines are all sound but unlike, hardly any line is read by itself."""
+    chance = random.Random(form)
+    data = "".join(FORMS_APART[form](chance, line) + "\n" for line in documented(chance, 3000)).encode()
+    assert len(read([data]).findings) == 3000
+    assert len(alone) <= results.VAIN_MAX + results.LAYOUTS_MAX * 2
+    agree(data)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_deviating_files(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that are sound in their own ways are read as by themselves, with or without odd ones between them."""
+    chance = random.Random(seed)
+    monkeypatch.setattr(results, "VAIN_MAX", chance.choice([0, 8]))
+    monkeypatch.setattr(results, "TOGETHER", chance.choice([2, 7, 100, 2048]))
+    lines = deviating(chance, 150)
+    for _ in range(chance.choice([0, 1, 10])):
+        lines.insert(chance.randint(0, len(lines)), chance.choice(ODD))
+    data = b"\n".join(lines)
+    agree(data, blocks(data, chance))
+
+
+GOOD = b'{"id":"7","reason":"deleted"}'
+ODD = [
+    # several items, or half of one: with the right neighbour all of these make sound lists
+    *(
+        GOOD + b"," + GOOD,
+        GOOD + b",NaN," + GOOD,
+        GOOD + b"]",
+        b"[" + GOOD,
+        GOOD + b"],[" + GOOD,
+        GOOD + b",",
+        b"," + GOOD,
+    ),
+    *(
+        b'{"id":"1","x":[',
+        b"]}",
+        b'{"id":"1","x":{"y":',
+        b"1}}",
+        b'{"id":"1","x":"',
+        b'"}',
+        b'"y":1}',
+        b'{"id":"1"',
+        b"}",
+    ),
+    *(
+        b'{"id":"1","x":[' + GOOD,
+        GOOD + b"]}",
+        b'{"id":"1","x":["',
+        b'"]}',
+        GOOD + GOOD,
+        GOOD + b" " + GOOD,
+        b'{"id":"1",',
+    ),
+    *(
+        b'{"id":"1"}],NaN,[{"id":"2"}',
+        b'{"id":"1","x":[1],"y":[',
+        b"],NaN",
+        b"NaN,[",
+        b'{"id":"1","x":"\\',
+        b"{",
+        b"[",
+        b"]",
+    ),
+    # no object, or none with an ID
+    *(
+        b"",
+        b" ",
+        b"\r",
+        b"\x0b",
+        b"\xc2\xa0",
+        b"{}",
+        b"[]",
+        b"null",
+        b"1",
+        b'"a"',
+        b"NaN",
+        b"Infinity",
+        b"[{}]",
+        b'{"x":1}',
+    ),
+    *(
+        b'{"id":%s}' % value
+        for value in (b"null", b"true", b"1.0", b"1e3", b"0", b"-1", b'"01"', b'""', b'"\xd9\xa1"', b"[]")
+    ),
+    *(b'{"id":%d}' % value for value in (2**63 - 1, 2**63, 10**30)),
+    # keys that occur twice, and what makes up for them
+    *(b'{"id":"1","id":"1"}', b'{"id":"1","i\\u0064":"2"}', b'{"id":"1","x":1,"x":2}', b'{"id":"1","x":{"y":1,"y":1}}'),
+    *(
+        b'{"id":"1","x":[{"y":1,"y":2}]}',
+        b'{"id":"1","x":"a,b"}',
+        b'{"id":"1","x":"a,b","x":1}',
+        b'{"id":"1","x":[1,2,3]}',
+    ),
+    # what JSON is not
+    *(
+        b'{"id":"1","x":NaN}',
+        b'{"id":"1","x":-Infinity}',
+        b'{"id":"1","x":Infinity}',
+        b'{"id":"1","x":"NaN"}',
+        b"{'id':'1'}",
+    ),
+    *(
+        b'{"id":"1",}',
+        b'{"id":"1"}//',
+        b'{"id":"1","x":01}',
+        b'{"id":"1","x":"\t"}',
+        b'{"id":"1","x":"\x00"}',
+        GOOD + b"\x0b",
+    ),
+    *(b"\xef\xbb\xbf" + GOOD, b'{"id":"1","x":"\xff"}', b'{"id":"1","x":"\xed\xa0\x80"}', b'{"id":"1","x":"\\x"}'),
+    # words, times and keys that are none, or that no column takes
+    *(
+        b'{"id":"1","action":%s}' % value
+        for value in (b"1", b"0", b"false", b"[]", b'""', b'"\\ud800"', b'"\\ud83d\\ude00"')
+    ),
+    *(b'{"id":"1","error":%s}' % value for value in (b"{}", b'"\\udfff"', b"null")),
+    *(b'{"id":"1","%s":"\\ud800"}' % key for key in (b"x", b"\\ud800", b"created_at")),
+    *(b'{"id":"1","created_at":%s}' % value for value in (b"1", b'""', b"[]", b"null", b"true", b'"\\u0000"')),
+    *(b'{"id":"1","redacted_at":"%s","deleted_at":"2021-06-15T07:32:10Z"}' % time for time in (b"", *TIMES[:4])),
+    *(b'{"id":"1","created_at":"%s"}' % time for time in TIMES),
+    b'{"id":"1","created_at":"\xd9\xa12020-02-14T19:00:55.72Z"}',
+    # values that are hard to write
+    *(
+        b'{"id":"1","x":%s}' % value
+        for value in (b"1e400", b"-0", b"-0.0", b"1E5", b"9" * 40, b"9" * 5000, b"1" + b"0" * 400)
+    ),
+    *(
+        b'{"id":"1","x":%s}' % value
+        for value in (b"[{},{}]", b'[{"y":1},{"z":2}]', b'"},\\n{"', b'",\\n"', b'"\\u2028"')
+    ),
+    *(b'{"id":"1","":""}', b'{"id":"1","x":{},"y":{}}', b'{"id":"1","x":[[],[]]}', b'{"id":"1","x":"\\u007f\\u0000"}'),
+    # long or deep
+    *(b'{"id":"1","x":' + b"[" * depth + b"]" * depth + b"}" for depth in (100, 499, 2000)),
+    *(b'{"id":"1","x":"%s"}' % (b"a" * length) for length in (1000, 1007, 1008, 1009, 5000)),
+]
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_odd_lines_among_sound_ones(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a line holds, it and its neighbours are read as each by itself."""
+    monkeypatch.setattr(results, "VAIN_MAX", 0)
+    for lines in (
+        [GOOD, line, GOOD],
+        [line, GOOD, GOOD, line],
+        [line, line],
+        [GOOD, b'{"id":"8","x":[{},' + GOOD, line],
+    ):
+        agree(b"\n".join(lines))
+
+
+def test_lines_are_objects_together_only_if_they_are_alone() -> None:
+    """No two lines, and none of many triples, complete one another: what is parsed together is so by itself."""
+    together = 0
+    chance = random.Random(5)
+    lines = [GOOD, *ODD]
+    for some in itertools.chain(
+        itertools.product(lines, repeat=2), (chance.choices(lines, k=3) for _ in range(20_000))
+    ):
+        objects = results._parse([*some])
+        if objects is not None:
+            together += 1
+            alone = [results._DECODER.decode(line.decode()) for line in some]
+            assert json.dumps(objects) == json.dumps(alone), some
+    assert together > len(lines)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                [*b'{}[],:" \\\r', *b"NaN", b"NaN", b'"id":"1"', b'"x":', b"1", b'"a"', GOOD, b"{", b"}", b'"x":[']
+            ).map(lambda part: part if isinstance(part, bytes) else bytes([part])),
+            max_size=6,
+        ).map(b"".join)
+        | st.sampled_from(ODD),
+        max_size=6,
+    )
+)
+def test_any_odd_lines(lines: list[bytes]) -> None:
+    """Any lines made of pieces of JSON, with sound ones around them, are read as each by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "VAIN_MAX", 0)
+        agree(b"\n".join([GOOD, *lines, GOOD]))
 
 
 # --------------------------------------------------------------------------- chance
@@ -322,6 +568,11 @@ BROKEN = {
     "over-long blanks": (results, "_cut", lambda line: line[: results.LINE_MAX + 1]),
     "over-long lines of a layout": (results, "DIGITS_MAX", 0),
     "the rest of a block": (results, "_cut", lambda line: b""),
+    "a line is one item": (results, "_alternating", lambda items, count: items[::2] if len(items) >= count else None),
+    "an item is an object": (results, "_alternating", lambda items, count: [dict(item) for item in items[::2]]),
+    "a key occurs once": (results, "_EXACT", results._QUICK),
+    "digits of an ID in any place": (results, "from_digits", take_any_digits),
+    "times in any place": (results, "moments", lambda texts: (layouts.moments(texts)[0], np.ones(len(texts), bool))),
 }
 
 
@@ -333,21 +584,24 @@ def test_a_broken_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert any(map(disagree, suspicious()))
 
 
-def suspicious() -> Iterator[tuple[bytes, int, int]]:
-    """Yield files, the length of the longest line allowed, and how much is worked on at once."""
+def suspicious() -> Iterator[tuple[bytes, int, int, int]]:
+    """Yield files, the longest line allowed, how much is worked on at once, and after how many lines in vain."""
     for old, new in NEAR:
         near = LINE.replace(old, new)
-        yield b"\n".join([LINE, near, LINE, b""]), 300, 1000
-        yield b"\n".join([near, near, LINE, LINE, b""]), 300, 1000
-    yield b"\n".join([LINE.replace(ID, b"7"), LINE, b""]), len(LINE) - 1, 1000
-    yield b" " * 90 + LINE, 50, 40
+        yield b"\n".join([LINE, near, LINE, b""]), 300, 1000, 8
+        yield b"\n".join([near, near, LINE, LINE, b""]), 300, 1000, 8
+    yield b"\n".join([LINE.replace(ID, b"7"), LINE, b""]), len(LINE) - 1, 1000, 8
+    yield b" " * 90 + LINE, 50, 40, 8
+    for odd in (GOOD + b"," + GOOD, b"[]", b'{"id":"1","id":"2"}', b'{"id":"01"}', b'{"id":"1","created_at":"a"}'):
+        yield b"\n".join([GOOD, odd, GOOD]), 300, 1000, 0
 
 
-def disagree(case: tuple[bytes, int, int]) -> bool:
-    data, limit, work = case
+def disagree(case: tuple[bytes, int, int, int]) -> bool:
+    data, limit, work, vain = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "LINE_MAX", limit)
         patch.setattr(results, "WORK", work)
+        patch.setattr(results, "VAIN_MAX", vain)
         try:
             agree(data)
         except Exception:

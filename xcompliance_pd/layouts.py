@@ -69,6 +69,11 @@ class Lines:
     def __getitem__(self, number: int) -> bytes:
         return self._data[self.starts[number] : self.ends[number]]
 
+    def take(self, numbers: Ints) -> list[bytes]:
+        """Return the lines with these numbers."""
+        data, places = self._data, zip(self.starts[numbers].tolist(), self.ends[numbers].tolist(), strict=True)
+        return [data[start:end] for start, end in places]
+
     def after(self, places: Ints, words: int) -> Words:
         """Return the bytes from each place on, a row each, as words of eight bytes."""
         windows = np.ndarray(len(self._data) - 8 * words + 1, f"V{8 * words}", self._data, strides=(1,))
@@ -112,7 +117,7 @@ class _Time(NamedTuple):
     column: int
 
 
-def _moments(rows: Words, time: _Time) -> tuple[Times, Bools]:
+def _moments(rows: Words | NDArray[np.uint8], time: _Time) -> tuple[Times, Bools]:
     """Return the time in each row, and whether its digits are a time that exists."""
     text = rows.view(np.uint8)[:, time.place :]
 
@@ -132,6 +137,36 @@ def _moments(rows: Words, time: _Time) -> tuple[Times, Bools]:
         real &= thousandth < 1000
         moment += thousandth * 1000
     return moment.view("datetime64[us]"), real
+
+
+_FORMS = tuple(
+    np.frombuffer(b"____-__-__T__:__:__" + fraction + zone, dtype=np.uint8)
+    for fraction in (b".___", b"")
+    for zone in (b"Z", b"+00:00")
+)
+
+
+def moments(texts: list[str]) -> tuple[Times, Bools]:
+    """Return the times that texts write in the forms of a layout, and for each text whether it is one.
+
+    Examples
+    --------
+    >>> found, real = moments(["2020-05-26T17:02:47.001Z", "2020-05-26T17:02:47+00:00", "2020-02-30T00:00:00Z", "now"])
+    >>> found[real].tolist()
+    [datetime.datetime(2020, 5, 26, 17, 2, 47, 1000), datetime.datetime(2020, 5, 26, 17, 2, 47)]
+    """
+    found, real = np.full(len(texts), "NaT", dtype="datetime64[us]"), np.zeros(len(texts), dtype=np.bool_)
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    for form in _FORMS:
+        numbers = np.flatnonzero(lengths == len(form))
+        if not len(numbers):
+            continue
+        letters = "".join([texts[number] for number in numbers.tolist()]).encode("ascii", "replace")
+        rows = np.frombuffer(letters, dtype=np.uint8).reshape(-1, len(form))
+        fixed = form != ord("_")
+        found[numbers], real[numbers] = _moments(rows, _Time(0, b"." in form.tobytes(), 0))
+        real[numbers] &= np.equal(rows[:, fixed], form[fixed]).all(axis=1)
+    return found, real
 
 
 # --------------------------------------------------------------------------- layouts

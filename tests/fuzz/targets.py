@@ -51,6 +51,9 @@ def result_file(data: bytes) -> None:
     prefix = file[: len(file) * cut // 255]
     with mock.patch.object(results, "LINE_MAX", SHORT), mock.patch.object(results, "WORK", 2 * SHORT):
         whole, part = _read(file, step + 1), _read(prefix, len(prefix) + 1)
+        with mock.patch.object(results, "VAIN_MAX", 0):
+            together = _read(file, len(file) + 1)
+    assert together == whole, "lines that no layout is tried for say something else"
     # A cut leaves the records of whole lines as they were, and at most one more, of the line that was cut. That
     # one may differ from the whole line's only if the whole line is bad: rubbish behind an object, for instance.
     complete = sum(line is not None for line in map(_line, prefix.split(b"\n")[:-1]))
