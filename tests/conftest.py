@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import canary
+import contract_rules
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -24,13 +25,27 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XCOMPLIANCE_PROGRESS", "none")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests that meet the sandbox once for each of the module's ``DIALECTS``, if it names any."""
+    dialects = getattr(metafunc.module, "DIALECTS", None)
+    if dialects and "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", dialects, scope="session")
+
+
+@pytest.fixture(scope="session")
+def dialect() -> str:
+    """The sandbox's dialect: the older one, unless the test's module names others in ``DIALECTS``."""
+    return "gcs"
+
+
 @pytest.fixture
-def box() -> Iterator[xc.Sandbox]:
+def box(dialect: str) -> Iterator[xc.Sandbox]:
     """A running sandbox with invented fates, whose jobs are complete at the first look."""
-    with xc.Sandbox(complete_after=1) as sandbox:
+    with xc.Sandbox(dialect=dialect, complete_after=1) as sandbox:
         yield sandbox
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch the whole session for tokens and signatures."""
+    """Watch the whole session for tokens and signatures, and for requests that X does not describe."""
     canary.watch(config)
+    contract_rules.watch(config)

@@ -278,8 +278,8 @@ MUTANTS = [
     Mutant(
         "the token goes to storage",
         "transport.py",
-        'self._bytes, "GET", url, receive, headers={',
-        'self._bytes, "GET", url, receive, auth=_Bearer(self._token(), self._base_url), headers={',
+        "if self._bearer_on_byte_paths and own else",
+        "if True else",
         "transport check",
     ),
     Mutant("netrc is asked", "transport.py", "        session.auth = _NoAuth()\n", "", "transport"),

@@ -18,6 +18,7 @@ from support import quick
 import xcompliance_pd as xc
 from xcompliance_pd.sandbox import Server
 
+DIALECTS = ("gcs", "xapi")
 FIRST = 1212092628029698048
 
 
@@ -75,9 +76,9 @@ DTYPES = ["int64", "uint64", "Int64", "str", "object", "category", "string", "in
 
 
 @pytest.fixture(scope="module")
-def long_box() -> Iterator[Server]:
+def long_box(dialect: str) -> Iterator[Server]:
     """A far side for many examples: without a rate limit that would make them wait."""
-    with Server(complete_after=0, rate_limits=(10**6,) * 3) as server:
+    with Server(dialect=dialect, complete_after=0, rate_limits=(10**6,) * 3) as server:
         yield server
 
 
@@ -198,10 +199,10 @@ def test_flagged_compliant_summary_read_the_columns_only(box: xc.Sandbox, tmp_pa
     assert checked.compliance.summary()["rows"].sum() == 200
 
 
-def test_unfinished_runs_are_continued_and_finished_ones_are_not(box: xc.Sandbox) -> None:
+def test_unfinished_runs_are_continued_and_finished_ones_are_not(dialect: str) -> None:
     """Running the cell again after a time-out makes no second job; after the end it makes a new one."""
     frame = posts(20)
-    slow = xc.Sandbox(processing_seconds=3600).start()
+    slow = xc.Sandbox(dialect=dialect, processing_seconds=3600).start()
     try:
         with pytest.raises(xc.WaitTimeout, match=r"xc\.open_run"):
             frame.compliance.check("id", client=quick(slow, poll_interval=0.05), timeout=0.5)

@@ -515,15 +515,18 @@ def test_list_filters_and_order() -> None:
         assert caller.list(type="tweets", status="failed").json() == {"meta": {"result_count": 0}}
 
 
-def test_fields() -> None:
-    """With compliance_job.fields only those and the id are shown, on all three endpoints."""
-    with running() as (server, caller):
+@pytest.mark.parametrize("dialect", ["gcs", "xapi"])
+def test_fields(dialect: str) -> None:
+    """With compliance_job.fields those are shown, and what the dialect's spec requires, on all three endpoints."""
+    required = {"id", "type", "status", "created_at", "upload_url", "download_url"}
+    required |= {"upload_expires_at", "download_expires_at"}
+    with running(dialect=dialect) as (server, caller):
         query = {"compliance_job.fields": "status,upload_url"}
-        made = caller.post({"type": "tweets"}, params=query).json()["data"]
-        assert made.keys() == {"id", "status", "upload_url"}
+        made = caller.post({"type": "tweets", "name": "n"}, params=query).json()["data"]
+        assert made.keys() == (required if dialect == "gcs" else {"id", "status", "upload_url"})
         assert caller.get(made["id"], **query).json()["data"] == made
         assert caller.list(type="tweets", **query).json()["data"] == [made]
-        assert server.service.jobs[0].name is None
+        assert server.service.jobs[0].name == "n"
 
 
 # --------------------------------------------------------------------- uploads
@@ -1093,10 +1096,12 @@ def test_port_taken() -> None:
         assert second.url == f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("settings", [{"dialect": "xapi"}, {"port": 70_000}, {"port": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"dialect": "gopher"}, {"bearer_on_byte_paths": True}, {"port": 70_000}, {"port": -1}]
+)
 def test_settings_that_cannot_be(settings: dict[str, Any]) -> None:
-    """Another dialect, or no port, is refused at once."""
-    with pytest.raises(InputError, match=r"gcs|port=0"):
+    """A dialect that nobody speaks, a token for the storage, or no port, is refused at once."""
+    with pytest.raises(InputError, match=r"gcs|xapi|port=0"):
         Server(**settings)
 
 

@@ -44,6 +44,9 @@ class Client:
         Seconds to connect, and between two pieces of an answer.
     ca_bundle : str, optional
         Path of a CA bundle, for networks that replace certificates.
+    bearer_on_byte_paths : bool
+        Send the token along with uploads and downloads whose URL is of `base_url`'s own scheme, host and port. X's
+        documents of September 2026 leave open whether it wants that (https://github.com/xdevplatform/docs/pull/410).
 
     Examples
     --------
@@ -62,6 +65,7 @@ class Client:
         max_requests: int = 500,
         http_timeout: tuple[float, float] = (10.0, 60.0),
         ca_bundle: str | None = None,
+        bearer_on_byte_paths: bool = False,
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -77,7 +81,7 @@ class Client:
         self._max_requests = max_requests
         self.clock = clock or Clock()
         self._ledger = Ledger(home)
-        transport = Transport(self.base_url, self._token, http_timeout, ca_bundle)
+        transport = Transport(self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
         self._runner = Runner(self._ledger, transport, poll_interval, max_requests, self.clock)
 
     def __repr__(self) -> str:

@@ -28,8 +28,9 @@ class Sandbox:
     findings : DataFrame or iterable of str, optional
         What to report: columns `id`, `action`, `reason`, `created_at`, `redacted_at`, or result lines. Without it
         each ID's fate is drawn from its digits and `seed`, with the shares that a study of 785,000 posts found.
-    dialect : {"gcs"}
-        The protocol as X's quick start describes it.
+    dialect : {"gcs", "xapi"}
+        The protocol as X's quick start describes it, with the files on Google's storage; or that of September 2026,
+        with the files on the API's own host, more words in the results, and jobs that can be cancelled.
     complete_after : int
         At which status request after the upload a job is complete.
     processing_seconds : float
@@ -100,7 +101,7 @@ class Sandbox:
 
         Parameters
         ----------
-        operation : {"create", "get", "list", "upload", "download"}
+        operation : {"create", "get", "list", "cancel", "upload", "download"}
         *faults : str, dict or list
             What ``help("xcompliance_pd.sandbox.faults")`` lists; ``"ok"`` lets a request through.
 

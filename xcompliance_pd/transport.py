@@ -1,9 +1,10 @@
 """The wire: two sessions, three verbs. Never retries, never sleeps, never follows a redirect.
 
 The API session sends the Bearer token, to the API's own scheme, host and port only. The byte session sends no
-credential at all: a signed URL is one by itself. Both carry an explicit auth object, because requests would
-otherwise look into ``~/.netrc``, whose ``default`` entry even replaces a Bearer header. Network exceptions and
-their tracebacks hold full URLs, so they end here: what leaves is one of ours, raised ``from None``.
+credential: a byte URL is one by itself. One setting adds the token, for byte URLs of the API's own origin only. Both
+carry an explicit auth object, because requests would otherwise look into ``~/.netrc``, whose ``default`` entry even
+replaces a Bearer header. Network exceptions and their tracebacks hold full URLs, so they end here: what leaves is one
+of ours, raised ``from None``.
 """
 
 from __future__ import annotations
@@ -216,16 +217,26 @@ class Transport:
         Seconds to connect, and between two pieces of an answer.
     ca_bundle : str, optional
         Path of a CA bundle. There is no way to turn verification off.
+    bearer_on_byte_paths : bool
+        Send the token along with uploads and downloads too, if their URL is of the API's own scheme, host and port.
+        X's documents of September 2026 left open whether it is wanted there:
+        https://github.com/xdevplatform/docs/pull/410
     """
 
     def __init__(
-        self, base_url: str, token: Callable[[], Secret], timeout: tuple[float, float], ca_bundle: str | None = None
+        self,
+        base_url: str,
+        token: Callable[[], Secret],
+        timeout: tuple[float, float],
+        ca_bundle: str | None = None,
+        bearer_on_byte_paths: bool = False,
     ) -> None:
         self._base_url = base_url
         self._token = token
         self._timeout = timeout
         # Given with each request: as an attribute of a session REQUESTS_CA_BUNDLE would override it.
         self._verify = ca_bundle
+        self._bearer_on_byte_paths = bearer_on_byte_paths
         self._api = self._session()
         self._bytes = self._session()
         for name in ("connectionpool", "connection", "response", "util.retry"):
@@ -266,7 +277,13 @@ class Transport:
         """Upload a file to a signed URL. The Content-Type is signed, so it is sent byte-exact."""
         check_byte_url(url, self._base_url)
         answer = self._exchange(
-            self._bytes, "PUT", url, self._answer, data=body, headers={"Content-Type": UPLOAD_CONTENT_TYPE}
+            self._bytes,
+            "PUT",
+            url,
+            self._answer,
+            data=body,
+            headers={"Content-Type": UPLOAD_CONTENT_TYPE},
+            auth=self._beside(url),
         )
         if answer.status == 200 and not body.left:
             # urllib3 reads the answer even when sending broke off, and a 200 to half a file proves nothing.
@@ -302,7 +319,14 @@ class Transport:
 
         # Google's storage would unpack a gzip object for a client that does not take gzip, and its
         # checksum would then describe other bytes: https://cloud.google.com/storage/docs/transcoding
-        return self._exchange(self._bytes, "GET", url, receive, headers={"Accept-Encoding": "gzip"})
+        return self._exchange(
+            self._bytes, "GET", url, receive, headers={"Accept-Encoding": "gzip"}, auth=self._beside(url)
+        )
+
+    def _beside(self, url: Secret) -> AuthBase | None:
+        """Return the credential to send along with the one that a byte URL is; None, the session's own, sends none."""
+        own = _origin(url.reveal()) == _origin(self._base_url)
+        return _Bearer(self._token(), self._base_url) if self._bearer_on_byte_paths and own else None
 
     def _exchange(
         self,

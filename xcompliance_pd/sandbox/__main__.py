@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from ..protocol import BASE_URL_VARIABLE, TOKEN_VARIABLES
+from .dialects import Dialect
 from .server import Server
 
 
@@ -19,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="A local service that speaks X's batch compliance API. Nothing leaves this machine.",
     )
     parser.add_argument("--port", type=int, default=0, help="port of the API (default: a free one)")
+    parser.add_argument(
+        "--dialect", choices=tuple(Dialect), default=Dialect.GCS, help="the protocol (default: gcs; xapi is the newer)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other fates (default: 0)")
     parser.add_argument(
         "--complete-after", type=int, default=2, metavar="K", help="complete at the K-th status request (default: 2)"
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: enough.set())
     try:
         server = Server(
+            dialect=options.dialect,
             complete_after=options.complete_after,
             processing_seconds=options.processing_seconds,
             seed=options.seed,

@@ -1,4 +1,4 @@
-"""The API host: bearer, routes, rate limits, JSON, and the headers that came with every recorded answer."""
+"""The API host of the older dialect: bearer, routes, rate limits, JSON, and the headers of the recorded answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import parse_qs, urlsplit
 
 from ..protocol import JOBS_PATH
-from .refusals import Problem, Refusal, invalid_request, plain_problem
+from .openapi import OPENAPI_PATH, describe
+from .refusals import Problem, Refusal, invalid_request, not_allowed, plain_problem
 from .service import Allowance, Resource
 from .wire import Handler, Reply
 
@@ -21,7 +22,6 @@ Act = Callable[[], Resource]
 _HEADERS = [  # recorded 2021-10 and 2022-05
     ("Content-Disposition", "attachment; filename=json.json"),
     ("Cache-Control", "no-cache, no-store, max-age=0"),
-    ("api-version", "2.166"),  # recorded: 2.27 and 2.42; 2.166 is the last spec of this dialect
     ("x-access-level", "read"),
     ("Strict-Transport-Security", "max-age=631138519"),
     ("X-Content-Type-Options", "nosniff"),
@@ -35,7 +35,11 @@ class ApiHandler(Handler):
     """Answers for api.x.com."""
 
     product = "tsa_b"
-    body_max = 64 * 1024
+    version = "2.166"  # recorded: 2.27 and 2.42; 2.166 is the last spec of this dialect
+    newer = False
+
+    def body_max(self) -> int:
+        return 64 * 1024
 
     def begin(self) -> None:
         self._started = time.monotonic()
@@ -47,7 +51,15 @@ class ApiHandler(Handler):
             return {"POST": "create", "GET": "list"}.get(self.command)
         return "get" if self.command == "GET" and path.startswith(f"{JOBS_PATH}/") else None
 
+    def methods(self, path: str) -> tuple[str, ...]:
+        """Return what the path of a job or of all jobs takes."""
+        return ("GET", "POST") if path == JOBS_PATH else ("GET",)
+
     def answer(self, body: bytes, arrived: float) -> Reply:
+        if self.command == "GET" and urlsplit(self.path).path == OPENAPI_PATH:
+            service = self.server.service
+            told = json.dumps(describe(service.dialect, self.server.url, service.storage_url), indent=1)
+            return self._json(200, "application/json; charset=utf-8", told.encode())
         self._check_bearer()
         operation, act = self._route(body)
         self._allowance = self.server.service.spend(operation)
@@ -78,8 +90,10 @@ class ApiHandler(Handler):
             return operation, lambda: service.list(query)
         if operation == "get":
             return operation, lambda: service.get(address.path.removeprefix(f"{JOBS_PATH}/"), query)
+        if operation == "cancel":
+            return operation, lambda: service.cancel(address.path.removeprefix(f"{JOBS_PATH}/"), query)
         if address.path == JOBS_PATH or address.path.startswith(f"{JOBS_PATH}/"):
-            raise plain_problem(405, "Method Not Allowed")  # no DELETE in this dialect
+            raise not_allowed(self.methods(address.path))
         raise plain_problem(404, "Not Found")
 
     def _read_json(self, body: bytes) -> object:
@@ -95,11 +109,11 @@ class ApiHandler(Handler):
         return plain_problem(status, code, text)
 
     def refused(self, refusal: Refusal) -> Reply:
-        return self._json(refusal.status, refusal.content_type, refusal.body())
+        return self._json(refusal.status, refusal.content_type, refusal.body(self.newer), refusal.headers)
 
-    def _json(self, status: int, content_type: str, body: bytes) -> Reply:
+    def _json(self, status: int, content_type: str, body: bytes, more: Iterable[tuple[str, str]] = ()) -> Reply:
         elapsed = int(1000 * (time.monotonic() - self._started))
-        headers = [("Content-Type", content_type), *_HEADERS]
+        headers = [("Content-Type", content_type), ("api-version", self.version), *_HEADERS, *more]
         headers += [("x-response-time", str(elapsed)), ("x-connection-hash", secrets.token_hex(32))]
         if (allowance := self._allowance) is not None:
             headers += [

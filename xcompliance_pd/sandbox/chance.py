@@ -7,21 +7,52 @@ sandbox run looks like a real corpus. They are hashed with numpy, so a million I
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..protocol import JobType
+from .dialects import Dialect
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-# Percent. A deleted account takes its posts along, so the posts' share of "deleted" is 7.76 + 6.15.
-_SHARES = {
-    JobType.TWEETS: {"deleted": 13.91, "suspended": 25.33, "protected": 2.93, "deactivated": 0.04},
-    JobType.USERS: {"deleted": 7.76, "suspended": 25.33, "protected": 2.93, "deactivated": 0.04},
+
+class Kind(NamedTuple):
+    """What a record says: an action with its reason, or without an action an error; and the percentage it comes to."""
+
+    action: str | None
+    word: str
+    share: float
+
+
+# A deleted account takes its posts along, so the posts' share of "deleted" is 7.76 + 6.15.
+_OLDER = {
+    JobType.TWEETS: (
+        Kind("delete", "deleted", 13.91),
+        Kind("delete", "suspended", 25.33),
+        Kind("delete", "protected", 2.93),
+        Kind("delete", "deactivated", 0.04),
+    ),
+    JobType.USERS: (
+        Kind("delete", "deleted", 7.76),
+        Kind("delete", "suspended", 25.33),
+        Kind("delete", "protected", 2.93),
+        Kind("delete", "deactivated", 0.04),
+    ),
 }
+# Words of September 2026 (pull request 410). Their shares are made up: enough to be met in any sample.
+_NEWER = {
+    JobType.TWEETS: (
+        Kind("scrub_geo", "geo_scrubbed", 1.5),
+        Kind("rehydrate", "tweet_edited", 1.5),
+        Kind(None, "invalid_id", 0.5),
+    ),
+    JobType.USERS: (Kind(None, "invalid_id", 0.5),),
+}
+_MANNERS = 8  # of writing the same in the newer dialect; of these two are unlike the older one's
 
 SNOWFLAKE_EPOCH = 1_288_834_974_657  # ms; docs.x.com/fundamentals/x-ids
 _FIRST_SNOWFLAKE_TWEET = 29_700_859_247
@@ -45,56 +76,80 @@ class Chance:
     ----------
     seed : int
         Another seed, other fates.
+    dialect : Dialect
+        The newer one has more words, and more ways to say the same.
     """
 
     seed: int = 0
+    dialect: Dialect = Dialect.GCS
 
     def lines(self, ids: Ints, type: JobType) -> list[bytes]:
-        """Return one result line for each ID that is listed."""
-        reasons, created, redacted = self._decide(ids, type)
-        hit = np.flatnonzero(reasons >= 0)
-        words = list(_SHARES[type])
+        """Return the result lines of the IDs that are listed: one each, in the newer dialect sometimes two."""
+        codes, created, redacted, manners = self._decide(ids, type)
+        hit = np.flatnonzero(codes >= 0)
+        kinds = self._kinds(type)
         was, gone = _texts(created[hit], type), _texts(redacted[hit], type)
         lines = []
-        for id, code, born, end in zip(ids[hit].tolist(), reasons[hit].tolist(), was, gone, strict=True):
-            # Order of the keys, and redacted_at with "deleted" only: recorded 2021-11.
-            removed = f'"redacted_at":"{end}",' if words[code] == "deleted" else ""
-            text = f'{{"id":"{id}","action":"delete","created_at":"{born}",{removed}"reason":"{words[code]}"}}'
-            lines.append(text.encode())
+        rows = zip(ids[hit].tolist(), codes[hit].tolist(), was, gone, manners[hit].tolist(), strict=True)
+        for id, code, born, end, manner in rows:
+            lines += _records(id, kinds[code], born, end, manner, type)
         return lines
 
     def verdicts(self, ids: Ints, type: JobType) -> pd.DataFrame:
         """Return status, action, reason and both times, one row for each ID in order."""
-        reasons, created, redacted = self._decide(ids, type)
-        listed = reasons >= 0
-        deleted = reasons == list(_SHARES[type]).index("deleted")
-        words = np.array([*_SHARES[type], None], dtype=object)  # index -1 is the None at the end
-        return pd.DataFrame(
-            {
-                "status": np.array(["compliant", "action_required"], dtype=object)[listed.astype(int)],
-                "action": np.array([None, "delete"], dtype=object)[listed.astype(int)],
-                "reason": words[reasons],
-                "created_at": _moments(created, listed),
-                "redacted_at": _moments(redacted, deleted),
-            }
-        )
+        codes, created, redacted, _ = self._decide(ids, type)
+        words: list[tuple[str, str | None, str | None]] = [
+            ("action_required" if kind.action else "unchecked", kind.action, kind.word)  # an error says nothing
+            for kind in self._kinds(type)
+        ]
+        table = pd.DataFrame([*words, ("compliant", None, None)], columns=["status", "action", "reason"], dtype=object)
+        table = table.iloc[codes].reset_index(drop=True)  # code -1 is the last
+        table["created_at"] = _moments(created, table["action"].notna().to_numpy())
+        table["redacted_at"] = _moments(redacted, table["reason"].eq("deleted").to_numpy())
+        return table
 
-    def _decide(self, ids: Ints, type: JobType) -> tuple[Ints, Ints, Ints]:
-        """Return each ID's reason (its position in the shares, -1 for none), created and redacted (ms)."""
+    def _kinds(self, type: JobType) -> tuple[Kind, ...]:
+        return _OLDER[type] + (_NEWER[type] if self.dialect is Dialect.XAPI else ())
+
+    def _decide(self, ids: Ints, type: JobType) -> tuple[Ints, Ints, Ints, Ints]:
+        """Return each ID's kind (its position, -1 for none), created and redacted (ms), and the manner of saying it."""
         salt = 2 * self.seed + (type is JobType.USERS)
         start = _mix(np.array([salt & 0xFFFF_FFFF_FFFF_FFFF], dtype=np.uint64))
         first = _mix(ids.astype(np.uint64) ^ start)
         second, third = _mix(first), _mix(_mix(first))
-        bounds = np.cumsum(list(_SHARES[type].values())) / 100
+        bounds = np.cumsum([kind.share for kind in self._kinds(type)]) / 100
         place = np.searchsorted(bounds, _fraction(first), side="right")
-        reasons = np.where(place < len(bounds), place, -1)
+        codes = np.where(place < len(bounds), place, -1)
         created = _tweet_created(ids, second) if type is JobType.TWEETS else _user_created(ids, second)
         # Squared, because most deletions come early; an ID younger than the horizon goes within the hour.
         span = np.maximum(_HORIZON - created, 3_600_000) * _fraction(third) ** 2
         redacted = created + 1000 + span.astype(np.int64)
         if type is JobType.USERS:
             redacted -= redacted % 1000
-        return reasons.astype(np.int64), created, redacted
+        newer = self.dialect is Dialect.XAPI
+        manners = (_mix(third) % np.uint64(_MANNERS)).astype(np.int64) if newer else np.full(len(ids), -1)
+        return codes.astype(np.int64), created, redacted, manners
+
+
+def _records(id: int, kind: Kind, born: str, end: str, manner: int, type: JobType) -> list[bytes]:
+    """Write one ID's records; a manner below 0 is the older dialect's.
+
+    Order of the keys, and a time of redaction with "deleted" only: recorded 2021-11. Of the newer dialect only what
+    occurs is known, not when: a time of redaction that is null, its other name, and several events for one ID.
+    """
+    if kind.action is None:
+        return [f'{{"id":"{id}","error":"{kind.word}"}}'.encode()]
+    deleted = kind.word == "deleted"
+    removed = f'"redacted_at":"{end}",' if deleted else ""
+    if manner == 0:
+        removed = f'"deleted_at":"{end}",' if deleted else '"redacted_at":null,'
+    head = f'{{"id":"{id}","action":'
+    line = f'{head}"{kind.action}","created_at":"{born}",{removed}"reason":"{kind.word}"}}'
+    if manner != 1 or not deleted:
+        return [line.encode()]
+    action, reason = ("rehydrate", "tweet_edited") if type is JobType.TWEETS else ("delete", "deactivated")
+    less = f'{head}"{action}","created_at":"{born}","redacted_at":null,"reason":"{reason}"}}'
+    return [less.encode(), line.encode()]
 
 
 def _tweet_created(ids: Ints, hashed: Words) -> Ints:

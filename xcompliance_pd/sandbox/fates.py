@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..protocol import JobType, job_type
 from .chance import Chance, Ints
+from .dialects import Dialect
 from .exact import exact_id, is_missing
 from .given import Given
 
@@ -27,6 +28,8 @@ class Fates:
         name; a line that names no ID ends every job's results. Without findings a hash decides.
     seed : int
         The seed of that hash.
+    dialect : Dialect
+        Whose words the hash may choose.
 
     Examples
     --------
@@ -36,9 +39,9 @@ class Fates:
     ['action_required', 'compliant', 'unchecked']
     """
 
-    def __init__(self, findings: Findings = None, seed: int = 0) -> None:
+    def __init__(self, findings: Findings = None, seed: int = 0, dialect: Dialect = Dialect.GCS) -> None:
         self._given = None if findings is None else Given(findings)
-        self._chance = Chance(seed)
+        self._chance = Chance(seed, dialect)
 
     def lines(self, ids: Ints, type: JobType) -> list[bytes]:
         """Return the result lines of the IDs that are listed."""

@@ -1,8 +1,8 @@
 """Faults on demand: what a network, a proxy or the service itself may do to one request, told as small data.
 
-`Server.script` keeps a queue for each operation (create, get, list, upload, download) and plays one fault a request.
-A fault is a rule, or a list of rules, each applied to what the one before left; it can be kept as JSON. A rule is
-``"name"``, ``"name:argument"`` or ``{"name": argument}``. There are three kinds:
+`Server.script` keeps a queue for each operation (create, get, list, cancel, upload, download) and plays one fault a
+request. A fault is a rule, or a list of rules, each applied to what the one before left; it can be kept as JSON. A
+rule is ``"name"``, ``"name:argument"`` or ``{"name": argument}``. There are three kinds:
 
 * An *answer* stands in the place of the host's own: ``return-503``. With ``-after`` the host does its work first and
   its answer is lost (``drop-after``: the job is made, nobody hears of it); ``-before`` is the same as neither.
@@ -37,7 +37,7 @@ from ..errors import InputError
 from .blobs import Blob
 from .wire import Handler, Headers, Reply, whole
 
-OPERATIONS = ("create", "get", "list", "upload", "download")
+OPERATIONS = ("create", "get", "list", "cancel", "upload", "download")
 HOLD = 60.0  # seconds that a stalled answer waits for the client to give up
 
 Fault = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
@@ -415,7 +415,7 @@ def _hash(reply: Reply, word: str) -> Reply:
     """Another x-goog-hash: none, wrong, wrong-md5 (beside the right crc32c), md5 (the right one alone), or this."""
     blob = Blob(_found(reply).body, 0, 0)
     own = [text for name, text in reply.headers if name == "x-goog-hash"]
-    crc32c = next(text for text in own if text.startswith("crc32c="))
+    crc32c = next((text for text in own if text.startswith("crc32c=")), f"crc32c={blob.crc32c}")
     md5 = next((text for text in own if text.startswith("md5=")), f"md5={base64.b64encode(blob.md5).decode()}")
     words = {"none": None, "wrong": "crc32c=AAAAAA==", "wrong-md5": f"{crc32c},md5={'A' * 22}==", "md5": md5}
     return replace(reply, headers=_with(reply.headers, x_goog_hash=words.get(word, word)))

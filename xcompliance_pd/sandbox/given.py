@@ -58,7 +58,7 @@ class Given:
             return "compliant", None, None, None, None
         record = min(records, key=_rank)  # min keeps the first of equals
         action, reason = record.get("action"), record.get("reason")
-        times = record.get("created_at"), record.get("redacted_at")
+        times = record.get("created_at"), _gone(record)
         if action is None and reason is None and "error" in record:
             return "unchecked", None, record["error"], *times
         return "action_required", action, reason, *times
@@ -76,8 +76,13 @@ def _rank(record: Mapping[str, Any]) -> tuple[int, bool, pd.Timestamp]:
         severity = 1
     else:
         severity = 2 if action == "rehydrate" else 3
-    redacted = _moment(record.get("redacted_at"))
+    redacted = _moment(_gone(record))
     return severity, redacted is None, redacted or pd.Timestamp(0, tz="UTC")
+
+
+def _gone(record: Mapping[str, Any]) -> Any:
+    """Return the time of redaction under either of its names; null is none."""
+    return next((record[key] for key in ("redacted_at", "deleted_at") if record.get(key) is not None), None)
 
 
 def _moment(text: Any) -> pd.Timestamp | None:

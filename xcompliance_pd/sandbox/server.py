@@ -1,4 +1,4 @@
-"""Start and stop: two listeners on loopback in front of one service."""
+"""Start and stop: one or two listeners on loopback in front of one service."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import InputError
 from .api import ApiHandler
+from .dialects import Dialect, named
 from .fates import Fates, Findings
 from .faults import Fault, Script
 from .service import Service
 from .storage import StorageHandler
-from .wire import HOST, Listener
+from .wire import HOST, Handler, Listener
+from .xapi import XapiHandler
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +25,15 @@ if TYPE_CHECKING:
 class Server:
     """The sandbox: X's batch compliance API on a port of this machine.
 
-    The API and the storage of files have a port each, as they have a host each at X, so a client that sends its
-    token along with the files is found out.
+    In the older dialect the API and the storage of files have a port each, as they have a host each at X, so a client
+    that sends its token along with the files is found out. ``/openapi.json`` describes what is spoken.
 
     Parameters
     ----------
     findings : DataFrame, str, bytes, or iterable of str or bytes, optional
         What the results say (see `Fates`); by default a hash decides.
     dialect : str
-        ``gcs``, the only one that is spoken.
+        ``gcs``, the protocol of X's quick start, or ``xapi``, that of September 2026 (see `sandbox.dialects`).
     complete_after : int
         At which status request after the upload a job is complete.
     processing_seconds : float
@@ -44,6 +46,9 @@ class Server:
         Requests per 15 minutes to create, get and list.
     clock : callable
         Seconds since the epoch.
+    bearer_on_byte_paths : bool
+        Whether uploads and downloads want the bearer token beside their own: open in X's pull request 410, and never
+        so in the dialect ``gcs``.
 
     Attributes
     ----------
@@ -70,37 +75,45 @@ class Server:
         port: int = 0,
         rate_limits: tuple[int, int, int] = (150, 150, 150),
         clock: Callable[[], float] = time.time,
+        bearer_on_byte_paths: bool = False,
     ) -> None:
-        if dialect != "gcs":
-            raise InputError(f"The sandbox speaks only the dialect 'gcs', not {dialect!r}. Use dialect='gcs'.")
+        spoken = named(dialect)
+        if bearer_on_byte_paths and spoken is Dialect.GCS:
+            raise InputError("Google's storage takes no bearer token. Use dialect='xapi' with bearer_on_byte_paths.")
         if not 0 <= port <= 65535:
             raise InputError(f"{port} is not a port: those go from 0 to 65535. Use port=0 for a free one.")
         self.token = secrets.token_urlsafe(32)
-        self.service = Service(Fates(findings, seed), clock, complete_after, processing_seconds, seed, rate_limits)
+        fates = Fates(findings, seed, spoken)
+        self.service = Service(fates, clock, complete_after, processing_seconds, seed, rate_limits, spoken)
+        self.service.bearer_on_byte_paths = bearer_on_byte_paths
         self._script = Script()
         self._port = port
-        self._listeners: tuple[Listener, Listener] | None = None
+        self._listeners: tuple[Listener, ...] | None = None  # the API's first; the bytes' last, maybe the same
 
     def start(self) -> Self:
         """Listen. After `stop` the jobs are still there; with ``port=0`` the port may be another one."""
         if self._listeners is not None:
             return self
-        storage = Listener(0, StorageHandler, self.service, self.token, self._script)
+        newer = self.service.dialect is Dialect.XAPI
+        handlers: tuple[type[Handler], ...] = (XapiHandler,) if newer else (ApiHandler, StorageHandler)
+        listeners: list[Listener] = []
         try:
-            api = Listener(self._port, ApiHandler, self.service, self.token, self._script)
+            for handler, port in zip(handlers, (self._port, 0), strict=False):
+                listeners.append(Listener(port, handler, self.service, self.token, self._script))
         except OSError as error:
-            storage.end()
+            for listener in listeners:
+                listener.end()
             raise InputError(
                 f"Port {self._port} cannot be used ({error.strerror}). Use port=0 to take a free one."
             ) from None
-        self.service.storage_url = storage.url
-        self._listeners = api, storage
+        self._listeners = tuple(listeners)
+        self.service.storage_url = self.storage_url
         for listener in self._listeners:
             listener.begin()
         return self
 
     def stop(self) -> None:
-        """Close both ports and every connection; again does nothing."""
+        """Close its ports and every connection; again does nothing."""
         listeners, self._listeners = self._listeners, None
         for listener in listeners or ():
             listener.end()
@@ -112,8 +125,8 @@ class Server:
 
     @property
     def storage_url(self) -> str:
-        """Where the signed URLs point."""
-        return self._running()[1].url
+        """Where the byte URLs point."""
+        return self._running()[-1].url
 
     def expected(self, ids: Iterable[Any], type: str = "tweets") -> pd.DataFrame:
         """Return the truth for a user's rows (see `Fates.expected`)."""
@@ -124,7 +137,7 @@ class Server:
 
         Parameters
         ----------
-        operation : {"create", "get", "list", "upload", "download"}
+        operation : {"create", "get", "list", "cancel", "upload", "download"}
         *faults : str, dict or list
             What `xcompliance_pd.sandbox.faults` describes; ``"ok"`` lets a request through.
 
@@ -140,7 +153,7 @@ class Server:
         """Raise AssertionError if a scripted fault has met no request, or changed nothing."""
         self._script.assert_all_fired()
 
-    def _running(self) -> tuple[Listener, Listener]:
+    def _running(self) -> tuple[Listener, ...]:
         if self._listeners is None:
             raise InputError("The sandbox is stopped. Call start(), or use it in a with statement.")
         return self._listeners
@@ -155,4 +168,4 @@ class Server:
 
     def __repr__(self) -> str:
         where = f"at {self.url}" if self._listeners else f"stopped, {HOST}"
-        return f"<sandbox Server, dialect gcs, {where}>"
+        return f"<sandbox Server, dialect {self.service.dialect}, {where}>"

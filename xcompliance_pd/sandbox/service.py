@@ -4,7 +4,8 @@
 
     created --upload--> in_progress --> complete
        |                     `--------> failed
-       `--no upload in 15 minutes--> expired
+       |--no upload in 15 minutes--> expired
+       `--cancelled, as may be what is in_progress--> failed      (the newer dialect only)
 """
 
 from __future__ import annotations
@@ -24,16 +25,21 @@ import numpy as np
 from ..protocol import JOB_ID, JOB_NAME_MAX, UPLOAD_CONTENT_TYPE, JobStatus, JobType
 from .blobs import Blob
 from .chance import Ints, snowflake
+from .dialects import Dialect
 from .exact import exact_id
-from .refusals import Problem, StorageError, invalid_request, plain_problem
+from .refusals import invalid_request, not_authorized, not_found, plain_problem
 from .signing import Signer
+from .tickets import Direction, Tickets
 
 if TYPE_CHECKING:
     from .fates import Fates
 
 UPLOAD_SECONDS = 900  # upload_expires_at - created_at in every recording
-DOWNLOAD_SECONDS = 604_800  # download_expires_at - created_at in every recording
+DOWNLOAD_SECONDS = 604_800  # download_expires_at - created_at in every recording; "about" both in the newer dialect
+UPLOAD_MAX = 2**30  # bytes of a single PUT: the newer dialect's limit
 WINDOW_SECONDS = 900  # it opens at the first request, not on the clock's quarter hours (recorded 2021-10)
+_LIVES: Mapping[Direction, int] = {"upload": UPLOAD_SECONDS, "download": DOWNLOAD_SECONDS}
+_ACTIVE = (JobStatus.CREATED, JobStatus.IN_PROGRESS)
 _BUCKETS = {JobType.TWEETS: "twttr-tweet-compliance", JobType.USERS: "twttr-user-compliance"}  # recorded 2021-10
 _OWNER = "1000000000000000001"  # the app owner's user ID is part of every path (recorded 2021-10)
 
@@ -50,6 +56,12 @@ _FIELDS = (
     "upload_url",
 )
 _FIELDS_PARAMETER = "compliance_job.fields"
+# What is shown whatever fields are asked for. openapi.json 2.166 requires these of every ComplianceJob; 2.167 requires
+# nothing, and that the ID stays, as that of other v2 objects does, is a guess.
+_ALWAYS = {
+    Dialect.GCS: frozenset(_FIELDS) - {"name", "resumable"},
+    Dialect.XAPI: frozenset({"id"}),
+}
 _LIST_STATUSES = ("created", "in_progress", "failed", "complete")  # no "expired": openapi.json, getComplianceJobs
 _BODY_KEYS = ("name", "resumable", "type")
 
@@ -108,16 +120,19 @@ class Service:
     seed : int
         Seed of the shuffles (result lines, JSON keys).
     rate_limits : tuple of int
-        Requests per 15 minutes to create, get and list.
+        Requests per 15 minutes to create, get and list; to cancel as to create (guess).
+    dialect : Dialect
 
     Attributes
     ----------
     requests : Counter
-        Requests that were granted (answered 200 or 206), by operation: create, get, list, upload, download.
+        Requests that were granted (answered 200 or 206), by operation: create, get, list, cancel, upload, download.
     authorized_byte_requests : int
-        Requests to the storage host that carried an Authorization header, where none belongs.
+        Requests to the byte paths that carried an Authorization header, where by default none belongs.
     storage_url : str
-        Where the signed URLs point; set by the server when it listens.
+        Where the byte URLs point; set by the server when it listens.
+    bearer_on_byte_paths : bool
+        Whether the bytes of the newer dialect want the bearer token too; set by the server.
     """
 
     def __init__(
@@ -128,18 +143,23 @@ class Service:
         processing_seconds: float = 0,
         seed: int = 0,
         rate_limits: tuple[int, int, int] = (150, 150, 150),
+        dialect: Dialect = Dialect.GCS,
     ) -> None:
         self.fates = fates
         self.clock = clock
+        self.dialect = dialect
         self.signer = Signer()
+        self._tickets = Tickets()
         self.storage_url = ""
+        self.bearer_on_byte_paths = False
         self.requests: Counter[str] = Counter()
         self.authorized_byte_requests = 0
         self._complete_after = complete_after
         self.processing_seconds = processing_seconds
         self._seed = seed
         self._random = Random(seed)
-        self._windows = dict(zip(("create", "get", "list"), map(_Window, rate_limits), strict=True))
+        limits = (*rate_limits, rate_limits[0])
+        self._windows = dict(zip(("create", "get", "list", "cancel"), map(_Window, limits), strict=True))
         self._jobs: dict[str, Job] = {}
         self._last_id = 0
         self._last_generation = 0
@@ -165,14 +185,14 @@ class Service:
 
     def create(self, query: Query, body: object) -> Resource:
         """POST /2/compliance/jobs."""
-        fields = _fields(_single(query, (_FIELDS_PARAMETER,)))
+        fields = self._fields(_single(query, (_FIELDS_PARAMETER,)))
         type, name = _read_body(body)
         with self._lock:
             now = self.clock()
             # guess: a job that still waits for its upload blocks too (the harsh reading of "one concurrent job
-            # per job type"), and so do status 409 and the body; the detail is the spec's ConflictProblem text.
-            active = (JobStatus.CREATED, JobStatus.IN_PROGRESS)
-            if any(job.type is type and self._status(job, now) in active for job in self._jobs.values()):
+            # per job type"), and so does the body; the detail is the spec's ConflictProblem text. The status is a
+            # guess in the older dialect; in the newer one pull request 410 names it.
+            if any(job.type is type and self._status(job, now) in _ACTIVE for job in self._jobs.values()):
                 detail = "You cannot create a new job if one is already in progress."
                 raise plain_problem(409, "Conflict", detail, "conflict")
             # The job's ID is a snowflake of its moment, created_at that moment's second (recorded 2021-10).
@@ -184,19 +204,9 @@ class Service:
 
     def get(self, job_id: str, query: Query) -> Resource:
         """GET /2/compliance/jobs/{id}."""
-        fields = _fields(_single(query, (_FIELDS_PARAMETER,)))
-        if not JOB_ID.fullmatch(job_id):
-            raise invalid_request(f"The `id` query parameter value [{job_id}] is not valid", "id", job_id)
+        fields = self._fields(_single(query, (_FIELDS_PARAMETER,)))
         with self._lock:
-            job, now = self._jobs.get(job_id), self.clock()
-            if job is None:  # guess: neither status nor body is recorded for an unknown job
-                raise Problem(
-                    404,
-                    "Not Found Error",
-                    f"Could not find compliance_job with id: [{job_id}].",
-                    "resource-not-found",
-                    {"parameter": "id", "value": job_id, "resource_id": job_id, "resource_type": "compliance_job"},
-                )
+            job, now = self._known(job_id), self.clock()
             self._look(job)
             self.requests["get"] += 1
             return self._shuffled({"data": self._show(job, fields, now)})
@@ -204,7 +214,7 @@ class Service:
     def list(self, query: Query) -> Resource:
         """GET /2/compliance/jobs."""
         values = _single(query, ("type", "status", _FIELDS_PARAMETER))
-        fields = _fields(values)
+        fields = self._fields(values)
         if "type" not in values:
             raise invalid_request("The `type` query parameter can not be empty", "type")
         _one_of("type", values["type"], tuple(JobType))
@@ -222,29 +232,52 @@ class Service:
             data = {"data": shown} if shown else {}
             return self._shuffled({**data, "meta": {"result_count": len(shown)}})
 
+    def cancel(self, job_id: str, query: Query) -> Resource:
+        """DELETE /2/compliance/jobs/{id}: a job that has not finished becomes failed (pull request 410).
+
+        guess: it is answered with the job, without a reason; and one that has finished is refused, and stays as it is.
+        """
+        _single(query, ())
+        with self._lock:
+            job, now = self._known(job_id), self.clock()
+            if self._status(job, now) not in _ACTIVE:
+                raise plain_problem(409, "Conflict", "The job has finished already.", "conflict")
+            job.failed = True
+            self.requests["cancel"] += 1
+            return self._shuffled({"data": self._show(job, frozenset(_FIELDS), now)})
+
     def fail(self, job_id: str, error: str | None = None) -> None:
         """End a job as ``failed``, with or without a reason. No real failure is recorded."""
         with self._lock:
             job = self._jobs[job_id]
             job.failed, job.error = True, error
 
-    # ----------------------------------------------------------------- the storage host
+    # ----------------------------------------------------------------- the bytes
 
-    def refuse_authorization(self) -> StorageError:
-        """Count a credential that was sent where none belongs, and return the refusal (guess: its status and code)."""
+    def count_authorization(self) -> None:
+        """Count a credential that was sent along with the bytes."""
         with self._lock:
             self.authorized_byte_requests += 1
-        return StorageError(
-            400,
-            "InvalidArgument",
-            "Invalid argument.",
-            Details="Only one authentication mechanism is allowed: the signed URL is the credential.",
-        )
 
-    def upload(self, path: str, data: bytes) -> Blob:
-        """PUT to a submission path whose signature was checked: this starts the job."""
+    def admit(self, job_id: str, direction: Direction, token: str, now: float) -> None:
+        """Let a request of the newer dialect to its bytes, or raise.
+
+        guess: all of its refusals; that a late token is refused like a wrong one; that a job takes one upload.
+        """
         with self._lock:
-            job, now = self._job_at(path), self.clock()
+            job = self._known(job_id)
+            until = job.created_at + _LIVES[direction]
+            if not self._tickets.fits(token, job.id, direction, until):
+                raise not_authorized(f"The token does not allow this {direction}.")
+            if now >= until:
+                raise not_authorized(f"The token for this {direction} has expired.")
+            if direction == "upload" and self._status(job, now) is not JobStatus.CREATED:
+                raise plain_problem(409, "Conflict", "The job takes no upload any more.", "conflict")
+
+    def upload(self, job_id: str, data: bytes) -> Blob:
+        """Take the IDs of a job, whose URL was checked: this starts it."""
+        with self._lock:
+            job, now = self._jobs[job_id], self.clock()
             blob = self._store(data, now)
             # guess: a second PUT is stored, hence answered with its own hashes, but the job reads the first.
             if job.upload is None and not job.failed:
@@ -252,19 +285,30 @@ class Service:
             self.requests["upload"] += 1
             return blob
 
-    def download(self, path: str) -> Blob:
-        """GET from a delivery path whose signature was checked. The results are made once."""
+    def download(self, job_id: str) -> Blob | None:
+        """Return the results of a job, whose URL was checked; None if there are none. They are made once."""
         with self._lock:
-            job, now = self._job_at(path), self.clock()
+            job, now = self._jobs[job_id], self.clock()
             if job.upload is None or self._status(job, now) is not JobStatus.COMPLETE:
-                # guess: 403 AccessDenied if X's signer may not list the bucket
-                raise StorageError(404, "NoSuchKey", "The specified key does not exist.")
+                return None
             if job.result is None:
                 job.result = self._store(self._results(job, job.upload.data), job.completed_at or now)
             self.requests["download"] += 1
             return job.result
 
     # ----------------------------------------------------------------- inside; the lock is held
+
+    def _known(self, job_id: str) -> Job:
+        if not JOB_ID.fullmatch(job_id):
+            raise invalid_request(f"The `id` query parameter value [{job_id}] is not valid", "id", job_id)
+        if job_id not in self._jobs:
+            raise not_found(job_id)
+        return self._jobs[job_id]
+
+    def _fields(self, values: Mapping[str, str]) -> frozenset[str]:
+        """Return the job's keys to show: all of them by default (recorded)."""
+        asked = _fields(values)
+        return frozenset(_FIELDS) if asked is None else asked | _ALWAYS[self.dialect]
 
     def _look(self, job: Job) -> None:
         job.looks += job.upload is not None
@@ -283,18 +327,17 @@ class Service:
 
     def _show(self, job: Job, fields: frozenset[str], now: float) -> Resource:
         """Return the job as the API shows it. The URLs and their dates never change, also when expired (recorded)."""
-        headers = {"content-type": UPLOAD_CONTENT_TYPE}
-        path = f"/{_BUCKETS[job.type]}/{job.id}/%s/{_OWNER}_{job.id}"
-        storage, born = self.storage_url, job.created_at
+        born = job.created_at
+        upload, download = self._urls(job)
         resource: Resource = {
             "id": job.id,
             "type": job.type.value,
             "status": self._status(job, now).value,
             "resumable": False,
             "created_at": _second(born),
-            "upload_url": self.signer.url(storage, path % "submission", "PUT", headers, born, UPLOAD_SECONDS),
+            "upload_url": upload,
             "upload_expires_at": _second(born + UPLOAD_SECONDS),
-            "download_url": self.signer.url(storage, path % "delivery", "GET", {}, born, DOWNLOAD_SECONDS),
+            "download_url": download,
             "download_expires_at": _second(born + DOWNLOAD_SECONDS),
         }
         if job.name is not None:  # the key is absent when no name was given (recorded 2021-10)
@@ -304,14 +347,25 @@ class Service:
             shown["error"] = job.error
         return self._shuffled(shown)
 
+    def _urls(self, job: Job) -> tuple[str, str]:
+        storage, born = self.storage_url, job.created_at
+        if self.dialect is Dialect.XAPI:
+            link = self._tickets.link
+            return (
+                link(storage, job.id, "upload", born + UPLOAD_SECONDS),
+                link(storage, job.id, "download", born + DOWNLOAD_SECONDS),
+            )
+        path, headers = f"/{_BUCKETS[job.type]}/{job.id}/%s/{_OWNER}_{job.id}", {"content-type": UPLOAD_CONTENT_TYPE}
+        return (
+            self.signer.url(storage, path % "submission", "PUT", headers, born, UPLOAD_SECONDS),
+            self.signer.url(storage, path % "delivery", "GET", {}, born, DOWNLOAD_SECONDS),
+        )
+
     def _shuffled(self, members: Resource) -> Resource:
         """The order of JSON keys differed from answer to answer (recorded 2021-10)."""
         items = list(members.items())
         self._random.shuffle(items)
         return dict(items)
-
-    def _job_at(self, path: str) -> Job:
-        return self._jobs[path.split("/")[2]]
 
     def _store(self, data: bytes, now: float) -> Blob:
         self._last_generation = max(self._last_generation + 1, int(now * 1_000_000))
@@ -366,20 +420,17 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise invalid_request(message, name, value)
 
 
-def _fields(values: Mapping[str, str]) -> frozenset[str]:
-    """Return the job's keys to show: all of them by default (recorded).
-
-    guess: with the parameter exactly those asked for, and ``id``, as other v2 objects keep theirs.
-    """
+def _fields(values: Mapping[str, str]) -> frozenset[str] | None:
+    """Return the job's keys that are asked for, None if nobody asks."""
     text = values.get(_FIELDS_PARAMETER)
     if text is None:
-        return frozenset(_FIELDS)
+        return None
     names = text.split(",")
     for name in names:
         _one_of(_FIELDS_PARAMETER, name, _FIELDS)
     if len(set(names)) < len(names):  # openapi.json: uniqueItems
         raise invalid_request(f"The `{_FIELDS_PARAMETER}` query parameter repeats a value", _FIELDS_PARAMETER, text)
-    return frozenset(names) | {"id"}
+    return frozenset(names)
 
 
 def _read_body(body: object) -> tuple[JobType, str | None]:

@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from .refusals import Refusal, StorageError
+from .service import UPLOAD_MAX
 from .wire import Handler, Reply
 
 if TYPE_CHECKING:
@@ -22,22 +23,33 @@ class StorageHandler(Handler):
     """Answers for storage.googleapis.com."""
 
     product = "UploadServer"
-    body_max = 2**30  # guess: no limit is documented for this dialect; the newer one has 1 GiB
 
     def operation(self) -> str | None:
         return {"PUT": "upload", "GET": "download"}.get(self.command)
 
+    def body_max(self) -> int:
+        return UPLOAD_MAX  # guess: no limit is documented for this dialect
+
     def answer(self, body: bytes, arrived: float) -> Reply:
         service = self.server.service
         if "Authorization" in self.headers:
-            raise service.refuse_authorization()
+            service.count_authorization()
+            raise StorageError(  # guess: its status and code
+                400,
+                "InvalidArgument",
+                "Invalid argument.",
+                Details="Only one authentication mechanism is allowed: the signed URL is the credential.",
+            )
         headers = {name.lower(): ",".join(self.headers.get_all(name, [])) for name in self.headers}
         # The URL must be in time when the request arrives, not when its last byte does.
         service.signer.check(self.command, self.path, headers, arrived)
-        path = self.path.partition("?")[0]
+        job_id = self.path.split("/")[2]
         if self.command == "PUT":  # the signature binds the method to the path
-            return self._stored(service.upload(path, body))
-        return self._found(service.download(path))
+            return self._stored(service.upload(job_id, body))
+        blob = service.download(job_id)
+        if blob is None:  # guess: 403 AccessDenied if X's signer may not list the bucket
+            raise StorageError(404, "NoSuchKey", "The specified key does not exist.")
+        return self._found(blob)
 
     def _stored(self, blob: Blob) -> Reply:
         """The answer to an upload, as recorded 2021-11: two x-goog-hash headers, the etag is the MD5 in hex."""

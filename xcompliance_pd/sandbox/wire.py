@@ -120,7 +120,6 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Listener
     product: str  # the Server header
-    body_max: int
 
     @abstractmethod
     def answer(self, body: bytes, arrived: float) -> Reply:
@@ -128,7 +127,11 @@ class Handler(BaseHTTPRequestHandler):
 
     @abstractmethod
     def operation(self) -> str | None:
-        """Return what the request is: create, get, list, upload, download, or None for nothing of these."""
+        """Return what the request is: create, get, list, cancel, upload, download, or None for nothing of these."""
+
+    @abstractmethod
+    def body_max(self) -> int:
+        """Return how many bytes the request's body may have."""
 
     @abstractmethod
     def refusal(self, status: int, code: str, text: str) -> Refusal:
@@ -138,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         """Forget the request before: one handler serves all requests of a connection."""
 
     def refused(self, refusal: Refusal) -> Reply:
-        return Reply(refusal.status, [("Content-Type", refusal.content_type)], refusal.body())
+        return Reply(refusal.status, [("Content-Type", refusal.content_type), *refusal.headers], refusal.body())
 
     def exchange(self) -> None:
         self.begin()
@@ -157,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             return self.refused(refusal)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = exchange
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_TRACE = exchange
 
     def _read_body(self) -> bytes:
         """Return the whole body. A connection that ends early raises, so half a body never counts."""
@@ -171,11 +174,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise self.refusal(400, "InvalidArgument", "The Content-Length header is not one whole number.")
         length = int(lengths[0])
-        if length > self.body_max:
+        most = self.body_max()
+        if length > most:
             self.close_connection = True
             if length <= _DISCARD:
                 self.rfile.read(length)
-            raise self.refusal(413, "EntityTooLarge", f"The body may have at most {self.body_max} bytes.")
+            raise self.refusal(413, "EntityTooLarge", f"The body may have at most {most} bytes.")
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionAbortedError("the request ended early")
