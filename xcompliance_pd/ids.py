@@ -519,9 +519,9 @@ def survey(ids: IdColumn, column: pd.Series[Any], now: float) -> Part:
         f"row {label!r}: {_shortened(value)} ({problem})"
         for label, value, problem in zip(table.index, table["value"], table["problem"], strict=True)
     ]
-    rows, valid, missing = len(column), int(ids.valid.sum()), int(ids.missing.sum())
-    odd = int(_hardly_posts(ids.values[ids.valid], now).sum())
-    return Part(ids.unique(), rows, valid, rows - valid - missing, odd, tuple(examples))
+    rows, valid, invalid = len(column), int(np.count_nonzero(ids.valid)), int(np.count_nonzero(ids.invalid))
+    odd = int(np.count_nonzero(_hardly_posts(ids.values, now))) - (rows - valid)  # where there is no ID, there is a 0
+    return Part(ids.unique(), rows, valid, invalid, odd, tuple(examples))
 
 
 def _shortened(text: str) -> str:

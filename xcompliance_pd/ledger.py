@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import filelock
+import google_crc32c
+import numpy as np
 import platformdirs
 
 from .digest import Digest, Grade
@@ -128,11 +130,11 @@ class Ledger:
     def _plan(self, run_id: str, number: int, batch: Slice, whole: hashlib._Hash) -> Batch:
         """Write one ID file."""
         path, digest = self.ids_path(run_id, number), Digest()
+        whole.update(np.ascontiguousarray(batch.ids, dtype="<i8").data)
         with _disk_errors(path), _new_file(path) as file:
             for block in encode(batch.ids):
                 file.write(block)
                 digest.update(block)
-                whole.update(block)
         crc32c = digest.crc32c.hex()
         return Batch(number, len(batch.ids), digest.sha256, crc32c, digest.length, batch.first, batch.last)
 
@@ -218,13 +220,27 @@ class Ledger:
         _unchanged(self.ids_path(run_id, batch.number), sha256, batch.ids_sha256, run_id)
 
     def check_ids(self, run_id: str, batch: Batch, take: Callable[[bytes], object] = lambda piece: None) -> None:
-        """Check that a batch's ID file still is what was planned, reading it in pieces, which `take` gets, too."""
-        path, digest = self.ids_path(run_id, batch.number), hashlib.sha256()
+        """Check that a batch's ID file still is what was planned, reading it in pieces, which `take` gets, too.
+
+        By its CRC32C, which takes a tenth of the time: whatever leaves this machine, or is believed, is compared by its
+        SHA-256 then.
+        """
+        path, digest = self.ids_path(run_id, batch.number), google_crc32c.Checksum()
         with _reading(path, run_id), path.open("rb") as file:
             while piece := file.read(PIECE):
                 digest.update(piece)
                 take(piece)
-        self.same_ids(run_id, batch, digest.hexdigest())
+        _unchanged(path, digest.digest().hex(), batch.ids_crc32c, run_id)
+
+    def check_results(self, run_id: str, batch: Batch) -> None:
+        """Check that a batch's ID file and result file still are what they were, without keeping them in memory."""
+        for path, sha256 in (
+            (self.ids_path(run_id, batch.number), batch.ids_sha256),
+            (self._results_path(run_id, batch.number), batch.results_sha256 or ""),
+        ):
+            with _reading(path, run_id), path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            _unchanged(path, found, sha256, run_id)
 
     def read_results(self, run_id: str, batch: Batch) -> bytes:
         """Return a batch's result file, after checking that it still is what was verified."""

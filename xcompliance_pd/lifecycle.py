@@ -171,7 +171,7 @@ class RunRecord:
     base_url: str
     created_at: float
     ids: int
-    ids_sha256: str  # of all ID files one after the other: what makes two runs the same check
+    ids_sha256: str  # of all IDs, eight bytes each, lowest first: what makes two runs the same check
     batches: tuple[Batch, ...]
     ended_at: float | None = None
     label: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from . import ids as id_rules
 from . import results, verdicts
 from .digest import unpack
 from .errors import LedgerError
-from .ids import IdColumn
+from .ids import IdColumn, Ints
 from .ledger import Ledger
 from .lifecycle import Batch, Phase, RunRecord
 from .results import Results
@@ -21,15 +22,30 @@ from .verdicts import Covered
 PIECE = 1 << 16  # bytes given to the reader at once; a gzip member's rest is copied, so large pieces are slow
 
 
-def covered(ledger: Ledger, run: RunRecord) -> Iterator[Covered]:
+class Held(NamedTuple):
+    """What a process has just read from a batch's files, so that they need only be compared with what they were."""
+
+    ids: Ints
+    findings: pd.DataFrame
+
+
+def covered(ledger: Ledger, run: RunRecord, held: dict[int, Held] | None = None) -> Iterator[Covered]:
     """Yield what each finished batch says, one at a time.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run : RunRecord
+    held : dict, optional
+        By the number of a batch, what was read when its results were verified.
 
     Raises
     ------
     LedgerError
         A file is gone, or is not what was verified.
     """
-    return (_covered(ledger, run, batch) for batch in run.batches if batch.phase is Phase.DONE)
+    known = held or {}
+    return (_covered(ledger, run, batch, known.get(batch.number)) for batch in run.batches if batch.phase is Phase.DONE)
 
 
 def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int) -> pd.DataFrame:
@@ -67,20 +83,28 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int) -> pd.DataFra
     return verdicts.join(ids, found)
 
 
-def _covered(ledger: Ledger, run: RunRecord, batch: Batch) -> Covered:
+def _covered(ledger: Ledger, run: RunRecord, batch: Batch, held: Held | None = None) -> Covered:
+    if held is None:
+        held = _read(ledger, run, batch)
+    else:
+        ledger.check_results(run.id, batch)
+    return Covered(
+        ids=held.ids,
+        findings=held.findings,
+        proved=batch.proved,
+        checked_at=None if batch.checked_at is None else datetime.fromtimestamp(batch.checked_at, UTC),
+        run=run.id,
+    )
+
+
+def _read(ledger: Ledger, run: RunRecord, batch: Batch) -> Held:
     parsed, error = parse(ledger.read_results(run.id, batch), batch.results_coding, size_max(batch))
     if batch.proved and (error or parsed.bad_count):
         raise LedgerError(
             f"The results of {run.id} were verified once but cannot be read now. Check the IDs again with fresh=True.",
             run_id=run.id,
         )
-    return Covered(
-        ids=id_rules.decode(ledger.read_ids(run.id, batch)),
-        findings=parsed.findings,
-        proved=batch.proved,
-        checked_at=None if batch.checked_at is None else datetime.fromtimestamp(batch.checked_at, UTC),
-        run=run.id,
-    )
+    return Held(id_rules.decode(ledger.read_ids(run.id, batch)), parsed.findings)
 
 
 def size_max(batch: Batch) -> int:
@@ -102,7 +126,7 @@ def parse(data: bytes, coding: str, limit: int) -> tuple[Results, str | None]:
     return results.read(blocks()), error[0] if error else None
 
 
-def reconcile(findings: pd.DataFrame, sent: id_rules.Ints) -> tuple[int, int]:
+def reconcile(findings: pd.DataFrame, sent: Ints) -> tuple[int, int]:
     """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
     inside = verdicts.locate(sent, findings["id"].to_numpy()) >= 0
     judged = results.judged(findings).to_numpy(dtype=bool)

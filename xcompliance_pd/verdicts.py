@@ -144,7 +144,7 @@ def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame,
     case[spot] += 1
 
     spans = _Spans(covered)
-    odd = np.flatnonzero(spans.case(unique) != case)  # those with a record are
+    odd = np.flatnonzero(spans.of_ordered(unique) != case)  # those with a record are
     record_of = np.full(len(odd), -1, dtype=np.int32)
     record_of[np.searchsorted(odd, spot)] = np.arange(len(record))
     case_of, places = case[odd], Places(unique[odd])
@@ -167,7 +167,17 @@ class _Spans:
         self._first, self._last = (np.array([end[side] for end in ends], dtype=np.int64) for side in (0, 1))
         self._case = np.array([-1, *(case for _, _, case in ends)], dtype=np.min_scalar_type(-2 * len(covered) - 1))
 
+    def of_ordered(self, values: Ints) -> Cases:
+        """Return the guesses for ascending numbers, a stretch at a time."""
+        guess: Cases = np.full(len(values), -1, dtype=self._case.dtype)
+        starts = np.searchsorted(values, self._first)
+        stops = np.minimum(np.searchsorted(values, self._last, side="right"), np.append(starts[1:], len(values)))
+        for start, stop, case in zip(starts, stops, self._case[1:], strict=True):
+            guess[start:stop] = case
+        return guess
+
     def case(self, values: Ints) -> Cases:
+        """Return the guess for each number."""
         if len(self._first) > FEW:
             span = np.searchsorted(self._first, values, side="right")  # 0 is before all of them
         else:
