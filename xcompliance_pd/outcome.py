@@ -128,6 +128,8 @@ def parse(data: bytes, coding: str, limit: int) -> tuple[Results, str | None]:
 
 def reconcile(findings: pd.DataFrame, sent: Ints) -> tuple[int, int]:
     """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
-    inside = verdicts.locate(sent, findings["id"].to_numpy()) >= 0
+    place = verdicts.locate(sent, findings["id"].to_numpy())
     judged = results.judged(findings).to_numpy(dtype=bool)
-    return findings["id"][inside & judged].nunique(), int(np.count_nonzero(~inside))
+    told = np.zeros(len(sent), dtype=np.bool_)
+    told[place[judged & (place >= 0)]] = True
+    return int(np.count_nonzero(told)), int(np.count_nonzero(place < 0))

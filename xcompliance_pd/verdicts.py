@@ -83,13 +83,11 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     >>> join(column, [Covered(column.unique(), found, True, None, "r")])["status"].tolist()
     ['compliant', 'action_required', 'unchecked', 'invalid']
     """
-    record, position, case = _looked_up(ids, covered)
+    record, listed, position, case = _looked_up(ids, covered)
     # Case 2k: in batch k, which does not list it; 2k + 1: listed there; -1: in no batch.
     answers = [answer for part in covered for answer in (COMPLIANT if part.proved else UNCHECKED, ACTION_REQUIRED)]
     status = _read(np.array(answers, dtype=np.int8), case, UNCHECKED)
     status[ids.invalid] = INVALID
-    listed = np.flatnonzero(position >= 0)
-    position = position[listed]
     verdict = judged(record).to_numpy(dtype=bool)
     status[listed[~verdict[position]]] = UNCHECKED
     # Only rows that were compliant or had a record tell a time and a run.
@@ -118,8 +116,8 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)  # every column is new
 
 
-def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame, npt.NDArray[np.int32], Cases]:
-    """Return one record for each listed ID, and for each row which of them is its own (or -1) and its case.
+def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame, Ints, Ints, Cases]:
+    """Return one record for each listed ID, which rows have one, which one each of these has, and every row's case.
 
     All is settled for the distinct IDs first, in their order, which is how batches come, too. Most of them then have
     the case of the batch among whose IDs they lie, and only the others need to be looked up for each row.
@@ -139,24 +137,30 @@ def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame,
         own = (spot >= 0) & (_read(case, spot) == 2 * number)
         tables.append(part.findings[own])
         spots.append(spot[own])
-    record = decisive(concat(tables))
-    spot = np.concatenate([_NONE, *spots])[record.index]
+    record, spot = concat(tables), np.concatenate([_NONE, *spots])
+    record_of = np.full(len(unique), -1, dtype=np.int32)
+    record_of[spot] = np.arange(len(spot), dtype=np.int32)
+    if np.count_nonzero(record_of >= 0) < len(spot):  # an ID has several records
+        record = decisive(record)
+        spot = spot[record.index]
+        record_of[spot] = np.arange(len(spot), dtype=np.int32)
     case[spot] += 1
 
     spans = _Spans(covered)
     odd = np.flatnonzero(spans.of_ordered(unique) != case)  # those with a record are
-    record_of = np.full(len(odd), -1, dtype=np.int32)
-    record_of[np.searchsorted(odd, spot)] = np.arange(len(record))
-    case_of, places = case[odd], Places(unique[odd])
-    position = np.full(len(ids.values), -1, dtype=np.int32)
+    case_of, record_of, places = case[odd], record_of[odd], Places(unique[odd])
     row_case: Cases = np.empty(len(ids.values), dtype=case.dtype)
-    for start, values in zip(range(0, len(position), BLOCK), _blocks(ids.values), strict=True):
+    listed: list[Ints] = [_NONE]
+    position: list[Any] = [_NONE]
+    for start, values in zip(range(0, len(row_case), BLOCK), _blocks(ids.values), strict=True):
         found = places.find(values)
         hit = np.flatnonzero(found >= 0)
         row_case[start : start + BLOCK] = spans.case(values)
         row_case[start + hit] = case_of[found[hit]]
-        position[start + hit] = record_of[found[hit]]
-    return record, position, row_case
+        records = record_of[found[hit]]
+        listed.append(start + hit[records >= 0])
+        position.append(records[records >= 0])
+    return record, np.concatenate(listed), np.concatenate(position), row_case
 
 
 class _Spans:
