@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import watches
 
 from xcompliance_pd.protocol import Secret
 from xcompliance_pd.sandbox import Server
@@ -70,11 +71,12 @@ class Canary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not watches.alone(session):
+            return
         places = self.found([session.config._tmp_path_factory.getbasetemp()])  # type: ignore[attr-defined]
-        print(f"\ncanary: {len(self.secrets):,} secrets, {self.read:,} artefacts read, found in {len(places)}")
-        if places:
-            print("\n".join(f"  a token or signature stands in {place}" for place in places[:20]))
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        text = f"canary: {len(self.secrets):,} secrets, {self.read:,} artefacts read, found in {len(places)}"
+        lines = [f"  a token or signature stands in {place}" for place in places[:20]]
+        watches.tell(session, "\n".join([text, *lines]), bad=bool(places))
 
 
 # Tokens and signatures are long runs of these characters, so words of that kind are compared, not the whole text.

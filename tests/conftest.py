@@ -8,6 +8,7 @@ from pathlib import Path
 import canary
 import contract_rules
 import pytest
+import watches
 from hypothesis import HealthCheck, settings
 
 import xcompliance_pd as xc
@@ -47,5 +48,6 @@ def box(dialect: str) -> Iterator[xc.Sandbox]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch the whole session for tokens and signatures, and for requests that X does not describe."""
+    config.pluginmanager.register(watches.Gatherer(), "watches")
     canary.watch(config)
     contract_rules.watch(config)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jsonschema
 import pytest
+import watches
 
 from xcompliance_pd.sandbox.dialects import Dialect
 from xcompliance_pd.sandbox.openapi import describe
@@ -172,12 +173,12 @@ class Watch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not watches.alone(session):
+            return
         told = ", ".join(f"{count:,} in {dialect}" for dialect, count in sorted(self.seen.items()))
-        print(f"\ncontract: {self.seen.total():,} requests of the client ({told}), {len(self.breaches)} breaches")
-        for breach, count in self.breaches.most_common(20):
-            print(f"  {breach} ({count:,} times)")
-        if self.breaches:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        text = f"contract: {self.seen.total():,} requests of the client ({told}), {len(self.breaches)} breaches"
+        lines = [f"  {breach} ({count:,} times)" for breach, count in self.breaches.most_common(20)]
+        watches.tell(session, "\n".join([text, *lines]), bad=bool(self.breaches))
 
 
 def watch(config: pytest.Config) -> None:
