@@ -117,7 +117,8 @@ class Client:
         ----------
         parts : iterable of ndarray of int64
             The distinct IDs, ascending, of each part of the dataset: of a frame, or of each of its partitions. They
-            are written to disk as they come; if they end in an error, nothing is left of the run.
+            are written to disk as they come; if they end in an error, nothing is left of the run. Those of a list are
+            kept in memory until they are joined, too.
         type : JobType
         label : str, optional
             For people; also part of the job's name at X.
@@ -146,7 +147,9 @@ class Client:
             batches=(),
             label=label,
         )
-        with self._ledger.making(record, id_rules.batches(parts, self._batch_size)) as made:
+        batches: Iterable[id_rules.Slice] = id_rules.batches(parts, self._batch_size)
+        kept = list(batches) if isinstance(parts, list) else []  # a list is in memory as a whole anyway
+        with self._ledger.making(record, kept or batches) as made:
             if not made.batches:
                 return None, False
             with self._ledger.planning():
@@ -161,6 +164,7 @@ class Client:
                         "batches: batch_size=..."
                     )
                 self._ledger.save(made)
+                self._runner.keep(made.id, [batch.ids for batch in kept])
         return Run(record.id, self._runner), False
 
     def _unfinished(self, made: RunRecord) -> str | None:

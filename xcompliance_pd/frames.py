@@ -422,14 +422,14 @@ def _own(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
 
 
 def _attach(checked: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    """Add the verdict columns. Arrays, not Series, so that no index is aligned and duplicates are no matter."""
+    """Add the verdict columns. They get the frame's own index first, so that nothing is aligned."""
     if isinstance(checked, pd.Series):
         return table.set_axis([prefix + name for name in VERDICT_COLUMNS], axis=1).set_axis(checked.index)
     for name in VERDICT_COLUMNS:
         # In a frame whose column labels have several levels, the names go to the first.
         levels = checked.columns.nlevels
         label = (prefix + name, *[""] * (levels - 1)) if levels > 1 else prefix + name
-        checked[label] = table.pop(name).array  # which copies it, so that two of a column are there but for a moment
+        checked[label] = table.pop(name).set_axis(checked.index)  # not copied, from version 3 of pandas on
     return checked
 
 

@@ -232,16 +232,6 @@ class Ledger:
                 take(piece)
         _unchanged(path, digest.digest().hex(), batch.ids_crc32c, run_id)
 
-    def check_results(self, run_id: str, batch: Batch) -> None:
-        """Check that a batch's ID file and result file still are what they were, without keeping them in memory."""
-        for path, sha256 in (
-            (self.ids_path(run_id, batch.number), batch.ids_sha256),
-            (self._results_path(run_id, batch.number), batch.results_sha256 or ""),
-        ):
-            with _reading(path, run_id), path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            _unchanged(path, found, sha256, run_id)
-
     def read_results(self, run_id: str, batch: Batch) -> bytes:
         """Return a batch's result file, after checking that it still is what was verified."""
         return self._checked(self._results_path(run_id, batch.number), batch.results_sha256 or "", run_id)

@@ -23,7 +23,7 @@ PIECE = 1 << 16  # bytes given to the reader at once; a gzip member's rest is co
 
 
 class Held(NamedTuple):
-    """What a process has just read from a batch's files, so that they need only be compared with what they were."""
+    """What a process has read of a batch's files, after comparing them with their hashes, and has still in memory."""
 
     ids: Ints
     findings: pd.DataFrame
@@ -84,10 +84,7 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int) -> pd.DataFra
 
 
 def _covered(ledger: Ledger, run: RunRecord, batch: Batch, held: Held | None = None) -> Covered:
-    if held is None:
-        held = _read(ledger, run, batch)
-    else:
-        ledger.check_results(run.id, batch)
+    held = held or _read(ledger, run, batch)
     return Covered(
         ids=held.ids,
         findings=held.findings,

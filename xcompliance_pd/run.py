@@ -373,6 +373,7 @@ class Run:
             raise LedgerError(f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id)
         try:
             self._runner.ledger.forget(self.id)
+            self._runner.drop(self.id)
         finally:
             lock.release()
 

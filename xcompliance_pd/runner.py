@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from . import ids as id_rules
 from . import lifecycle, outcome, protocol
 from .digest import Grade, damage, grade, hashes_agree
 from .errors import AuthError, ComplianceError, JobError, RemoteError, UnexpectedResponse, WaitTimeout
+from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, Snapshot, Step
 from .outcome import Held
@@ -67,10 +68,22 @@ class Runner:
         self._transport = transport
         self._first = poll_interval
         self._max_requests = max_requests
+        self._kept: tuple[str, dict[int, Ints]] = ("", {})  # the IDs of the run that was made last
         self._held: tuple[str, dict[int, Held]] = ("", {})  # what was read of the run that got results last
         self._jobs: dict[str, Job] = {}  # as last seen, with their URLs: in memory only
         self._limits: dict[str, RateLimit | None] = {}
         self._server: tuple[float, float] | None = None  # (server's time, our monotonic time then)
+
+    def keep(self, run_id: str, batches: Sequence[Ints]) -> None:
+        """Keep the IDs of a run that was just made, so that its files need not be read; until it is joined."""
+        self._kept = (run_id, dict(enumerate(batches, 1)))
+
+    def drop(self, run_id: str) -> None:
+        """Forget what is in memory of a run."""
+        if self._kept[0] == run_id:
+            self._kept = ("", {})
+        if self._held[0] == run_id:
+            self._held = ("", {})
 
     def server_now(self) -> float:
         """Return the server's time: its last Date plus the time since; our own clock before any answer."""
@@ -274,7 +287,7 @@ class Runner:
                 found, why = Grade.UNPROVED, "no two downloads were identical"
             if found is Grade.UNPROVED:
                 why = why or "the answer carried neither a checksum nor a length"
-            sent = id_rules.decode(self.ledger.read_ids(run.id, batch))
+            sent = self._sent(run, batch)
             listed, foreign = outcome.reconcile(parsed.findings, sent)
             odd = found is not Grade.HASH and (parsed.bad_count or foreign)
             if (found is Grade.UNPROVED or odd) and not last:
@@ -298,6 +311,14 @@ class Runner:
             self._held = (run.id, {})
         self._held[1][batch.number] = Held(sent, parsed.findings)
         return run
+
+    def _sent(self, run: RunRecord, batch: Batch) -> Ints:
+        """Return the IDs of a batch, after checking that its file still is what was planned."""
+        kept = self._kept[1].get(batch.number) if self._kept[0] == run.id else None
+        if kept is None:
+            return id_rules.decode(self.ledger.read_ids(run.id, batch))
+        self.ledger.check_ids(run.id, batch)
+        return kept
 
     # ----------------------------------------------------------------- exchanges
 
@@ -350,10 +371,8 @@ class Runner:
 
     def covered(self, run: RunRecord) -> list[Covered]:
         """Return what each finished batch says; files are checked again before they are believed."""
-        run_id, held = self._held
-        if run_id != run.id:
-            return list(outcome.covered(self.ledger, run))
-        self._held = ("", {})  # whoever asks again is slower, and nobody holds it for good
+        held = self._held[1] if self._held[0] == run.id else {}
+        self.drop(run.id)  # whoever asks again is slower, and nobody holds it for good
         return list(outcome.covered(self.ledger, run, held))
 
     @staticmethod
