@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from . import ids as id_rules
@@ -25,6 +26,8 @@ from .verdicts import STATUSES, VERDICT_COLUMNS
 from .widgets.live import Display
 
 PREFIX = "compliance_"
+NO_IDS: Ints = np.empty(0, dtype=np.int64)
+NOTHING_TO_SUBMIT = "There is no ID in this column, so there is nothing to submit. Check the column's name."
 NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
@@ -104,16 +107,16 @@ def check(
     """
     display = Display.choose()
     series = select(data, column)
-    _refuse_existing(data, prefix, overwrite)
+    refuse_existing(data, prefix, overwrite)
     checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
     name = _name(series, column)
     ids = id_rules.parse(select(checked, column), name)
     run = _begin(ids, series, name, type, client, label, on_invalid, fresh)
     if run is None:
         if not ids.invalid.any():  # they were named already
-            _warn(NOTHING_SENT.format(name))
-        return _attach(checked, verdicts.join(ids, []), prefix)
-    _wait(run, timeout, display)
+            warn(NOTHING_SENT.format(name))
+        return attach(checked, verdicts.join(ids, []), prefix)
+    wait(run, timeout, display)
     return _joined(checked, ids, run, prefix, display)
 
 
@@ -148,7 +151,7 @@ def submit(
     name = _name(series, column)
     run = _begin(id_rules.parse(series, name), series, name, type, client, label, on_invalid, fresh)
     if run is None:
-        raise InputError("There is no ID in this column, so there is nothing to submit. Check the column's name.")
+        raise InputError(NOTHING_TO_SUBMIT)
     return run.start()
 
 
@@ -187,21 +190,26 @@ def join(
     ...     xc.join(posts, "id", run)["compliance_status"].tolist()
     ['compliant', 'unchecked']
     """
-    if not isinstance(run, Run):
-        raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
-    _refuse_existing(data, prefix, overwrite)
+    refuse_no_run(run)
+    refuse_existing(data, prefix, overwrite)
     display = Display.choose()
     checked = _own(data)
     ids = _parse(checked, column)
     if not partial:
-        _wait(run, timeout, display)
+        wait(run, timeout, display)
     return _joined(checked, ids, run, prefix, display)
+
+
+def refuse_no_run(run: object) -> None:
+    """Raise InputError unless this is a run."""
+    if not isinstance(run, Run):
+        raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
 
 
 def finish(run: Run) -> None:
     """Carry a run on to its end, with progress."""
     display = Display.choose()
-    _wait(run, None, display)
+    wait(run, None, display)
     display.close(run.snapshot())
 
 
@@ -241,7 +249,7 @@ def begin(
 
     def ids() -> Iterator[Ints]:
         for part in parts:
-            passed.append(replace(part, ids=part.ids[:0]))
+            passed.append(replace(part, ids=NO_IDS))  # a slice of no IDs would keep them all in memory
             yield part.ids
         # Here nothing is settled yet: an error leaves no run behind.
         if given is None:
@@ -251,9 +259,9 @@ def begin(
 
     run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh)
     if invalid := _invalid(passed, name):
-        _warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
+        warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
     if run is not None and continued:
-        _warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
+        warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
     return run
 
 
@@ -279,6 +287,11 @@ def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series
         if column is not None:
             raise InputError("A Series is its own column: leave the column name out.")
         return data
+    if data.__class__.__module__.startswith("dask."):
+        raise InputError(
+            "This is a Dask frame: import xcompliance_pd.dask_frames, then use its accessor, "
+            f"for example ddf.compliance.check({'id' if column is None else column!r})."
+        )
     if not isinstance(data, pd.DataFrame):
         raise InputError(
             f"IDs come in a pandas DataFrame or Series, not in a {data.__class__.__name__}. "
@@ -362,7 +375,7 @@ def _invalid(parts: Sequence[Part], name: Hashable) -> str:
     return f"{count:,} of {rows:,} rows in column {name!r} hold no ID: {'; '.join(examples)}{more}."
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
     """Warn at the line of the caller's own code, however many floors of this package lie between."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(__package__):
@@ -375,7 +388,7 @@ def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
     return id_rules.parse(series, _name(series, column))
 
 
-def _wait(run: Run, timeout: float | None, display: Display) -> None:
+def wait(run: Run, timeout: float | None, display: Display) -> None:
     """Wait on the caller's thread, with progress; if it does not end well, the last thing shown says so."""
     try:
         run.wait(timeout, watch=display)
@@ -394,18 +407,20 @@ def _wait(run: Run, timeout: float | None, display: Display) -> None:
 
 def _joined(checked: pd.DataFrame | pd.Series, ids: IdColumn, run: Run, prefix: str, display: Display) -> pd.DataFrame:
     snapshot = run.snapshot()
-    _warn_unproved(snapshot)
+    warn_unproved(snapshot)
     table = run.verdicts(ids)
     display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
-    return _attach(checked, table, prefix)
+    return attach(checked, table, prefix)
 
 
-def _warn_unproved(snapshot: Snapshot) -> None:
+def warn_unproved(snapshot: Snapshot) -> None:
+    """Warn of IDs that were asked for in vain."""
     if snapshot.unproved:
-        _warn(f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.")
+        warn(f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.")
 
 
-def _refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:
+def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:
+    """Raise InputError if verdict columns are there already and must not be replaced."""
     if overwrite or isinstance(data, pd.Series):
         return
     taken = [prefix + name for name in VERDICT_COLUMNS if prefix + name in data.columns]
@@ -421,7 +436,7 @@ def _own(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
     return data.copy(deep=int(pd.__version__.partition(".")[0]) < 3)
 
 
-def _attach(checked: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+def attach(checked: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
     """Add the verdict columns. They get the frame's own index first, so that nothing is aligned."""
     if isinstance(checked, pd.Series):
         return table.set_axis([prefix + name for name in VERDICT_COLUMNS], axis=1).set_axis(checked.index)

@@ -825,11 +825,7 @@ def posted_at(ids: IdColumn, name: Hashable, now: float) -> Times:
     >>> posted_at(parse(pd.Series(["1228393702244134912", None]), "id"), "id", now=1_700_000_000).astype(str).tolist()
     ['2020-02-14T19:00:55.723', 'NaT']
     """
-    if names_users(name):
-        raise InputError(
-            f"Column {name!r} looks like user IDs, and those do not tell when anything was posted. "
-            "Name the column of post IDs; if these are post IDs, rename the column."
-        )
+    refuse_times_of_users(name)
     share = implausible_posts(ids.values[ids.valid], now)
     if share > 0.5:
         raise InputError(
@@ -837,3 +833,12 @@ def posted_at(ids: IdColumn, name: Hashable, now: float) -> Times:
             "the future), so they do not tell when anything was posted. Name the column of post IDs."
         )
     return created_at(ids.values)
+
+
+def refuse_times_of_users(name: Hashable) -> None:
+    """Raise InputError if a column's name speaks of users, whose IDs tell no time of posting."""
+    if names_users(name):
+        raise InputError(
+            f"Column {name!r} looks like user IDs, and those do not tell when anything was posted. "
+            "Name the column of post IDs; if these are post IDs, rename the column."
+        )

@@ -358,6 +358,10 @@ class Run:
             return verdicts.join(ids, self.covered())
         return outcome.join(self._runner.ledger, self.record, ids, part)
 
+    def source(self) -> outcome.Source:
+        """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""
+        return outcome.source(self._runner.ledger, self.record)
+
     def raise_if_dead(self) -> None:
         """Raise JobError, with this run, if any of its batches failed."""
         error = self._runner.dead(self.record)

@@ -111,14 +111,37 @@ def summary(frame: pd.DataFrame, prefix: str = "compliance_") -> pd.DataFrame:
     3          invalid     NaN        NaN     0   0.00
     """
     table = columns(frame, prefix, _COUNTED)
-    counts = table.groupby(_COUNTED, observed=True, dropna=False).size().rename("rows").reset_index()
+    return _complete(table.groupby(_COUNTED, observed=True, dropna=False).size().rename("rows").reset_index())
+
+
+def whole(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Return the summary of a whole from the summaries of its parts, one below the other.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> parts = [pd.DataFrame({"compliance_status": ["compliant"] * n}) for n in (1, 2)]
+    >>> parts = [part.assign(compliance_action=None, compliance_reason=None) for part in parts]
+    >>> whole(pd.concat(map(summary, parts)))[["status", "rows", "share"]].head(2)
+                status  rows  share
+    0        compliant     3    1.0
+    1  action_required     0    0.0
+    """
+    table = summaries.loc[summaries["rows"] > 0, [*_COUNTED, "rows"]].reset_index(drop=True)
+    for name in _COUNTED:
+        table[name] = _words(table[name], _KNOWN[name])
+    return _complete(table.groupby(_COUNTED, observed=True, dropna=False)["rows"].sum().reset_index())
+
+
+def _complete(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add the statuses that do not occur, and the shares."""
     absent = [status for status in STATUSES if status not in set(counts["status"])]
     zeros = pd.DataFrame({"status": absent, "action": None, "reason": None, "rows": 0})
     rows = pd.concat([counts.astype(object), zeros.astype(object)], ignore_index=True)
     for name in _COUNTED:
-        rows[name] = pd.Categorical(rows[name], categories=table[name].cat.categories)
+        rows[name] = pd.Categorical(rows[name], categories=counts[name].cat.categories)
     rows = rows.astype({"rows": "int64"}).sort_values(_COUNTED, ignore_index=True)
-    return rows.assign(share=rows["rows"] / max(len(frame), 1))
+    return rows.assign(share=rows["rows"] / max(rows["rows"].sum(), 1))
 
 
 def checked_span(frame: pd.DataFrame, prefix: str = "compliance_") -> tuple[pd.Timestamp, pd.Timestamp]:
