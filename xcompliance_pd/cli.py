@@ -10,17 +10,22 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import client, frames, report, tables
+from . import client, frames, pieces, report, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .local_service import Sandbox
+from .pieces import Outcome, Wanted
 from .run import Run
 from .summary import summary
-from .tables import Table
+from .tables import Table, files
+from .verdicts import VERDICT_COLUMNS
 from .widgets import card
+
+if TYPE_CHECKING:
+    from .tables.parquet import Parquet
 
 FAILED, UNPROVED, INTERRUPTED = 1, 3, 130
 DRAWINGS = (".png", ".pdf", ".svg")
@@ -123,28 +128,27 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    table, column = _read(parsed)
+    data, column = _read(parsed)
     if not parsed.sandbox:
-        return _check_with(client.Client(), parsed, table, column)
+        return _check_with(client.Client(), parsed, data, column)
     with Sandbox() as box:
-        return _check_with(box.client, parsed, table, column)
+        return _check_with(box.client, parsed, data, column)
 
 
-def _check_with(access: client.Client, parsed: argparse.Namespace, table: Table, column: Any) -> int:
-    checked = _checked(parsed, table, column, access)
+def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table | Parquet, column: Any) -> int:
+    options = {
+        "type": parsed.type,
+        "client": access,
+        "label": parsed.label,
+        "overwrite": parsed.overwrite,
+        "fresh": parsed.fresh,
+    }
+    if not isinstance(data, Table):
+        return _finish(parsed, column, pieces.check(data, column, _wanted(parsed), **options))
+    checked = frames.check(data.frame, column, **options)
     names = checked["compliance_run"].cat.categories  # the one run, or none if nothing was sent
-    return _finish(parsed, table, column, checked, access.open_run(names[0]) if len(names) else None)
-
-
-def _checked(parsed: argparse.Namespace, table: Table, column: Any, access: client.Client) -> pd.DataFrame:
-    return frames.check(
-        table.frame,
-        column,
-        type=parsed.type,
-        client=access,
-        label=parsed.label,
-        overwrite=parsed.overwrite,
-        fresh=parsed.fresh,
+    return _finish(
+        parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
     )
 
 
@@ -157,32 +161,42 @@ def _resume(parsed: argparse.Namespace) -> int:
         snapshot = run.snapshot()
         print(card.line(snapshot))
         return UNPROVED if snapshot.unproved else 0
-    table, column = _read(parsed)
-    return _finish(parsed, table, column, _joined(parsed, table, column, run), run)
+    data, column = _read(parsed)
+    options = {"overwrite": parsed.overwrite, "partial": parsed.partial}
+    if not isinstance(data, Table):
+        return _finish(parsed, column, pieces.join(data, column, _wanted(parsed), run, **options))
+    checked = frames.join(data.frame, column, run, **options)
+    return _finish(parsed, column, _written(parsed, data, column, checked, run))
 
 
-def _joined(parsed: argparse.Namespace, table: Table, column: Any, run: Run) -> pd.DataFrame:
-    return frames.join(table.frame, column, run, overwrite=parsed.overwrite, partial=parsed.partial)
-
-
-def _read(parsed: argparse.Namespace) -> tuple[Table, Any]:
-    """Read the file, after finding out before any request whether the outputs can be written."""
+def _read(parsed: argparse.Namespace) -> tuple[Table | Parquet, Any]:
+    """Read or open the file, after finding out before any request whether the outputs can be written."""
     if parsed.output:
         tables.check_target(parsed.output)
     if parsed.plot:
         if Path(parsed.plot).suffix.lower() not in DRAWINGS:
             raise InputError(f"{parsed.plot} cannot be drawn. Use a name that ends in .png, .pdf or .svg.")
-        tables.check_folder(parsed.plot)
+        files.check_folder(parsed.plot)
     if parsed.report:
         report.check_target(parsed.report)
+    source = tables.in_pieces(parsed.file, parsed.output)
+    if source is not None:
+        head = Table(source.head(), "parquet", (), False, source.path)
+        return source, tables.column(head, parsed.column)
     table = tables.read(parsed.file)
     for note in table.notes:
         print(f"note: {note}", file=sys.stderr)
     return table, tables.column(table, parsed.column)
 
 
-def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.DataFrame, run: Run | None) -> int:
-    """Write first, so that whatever goes wrong later, the verdicts are safe."""
+def _wanted(parsed: argparse.Namespace) -> Wanted:
+    """Return what is to be made of a file that passes in pieces, with the columns that charts and report read."""
+    plot = ("status", "reason", "checked_at", "run") if parsed.plot else ()
+    return Wanted(parsed.output, parsed.excel_safe, (*VERDICT_COLUMNS, "id") if parsed.report else plot)
+
+
+def _written(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.DataFrame, run: Run | None) -> Outcome:
+    """Write a table that is in memory as a whole, and return what came of it."""
     runs = checked["compliance_run"].dropna().astype(str)
     try:
         written = tables.spreadsheet_safe(checked, column) if parsed.excel_safe else checked
@@ -190,23 +204,29 @@ def _finish(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.D
     except InputError as error:
         error.run_id = next(iter(runs), None)
         raise
-    if runs.str.startswith("sandbox-").any():
+    unchecked = checked.loc[checked["compliance_status"] == "unchecked", column]
+    return Outcome(summary(checked), len(checked), not runs.empty, bool(unchecked.notna().any()), run, checked, notes)
+
+
+def _finish(parsed: argparse.Namespace, column: Any, outcome: Outcome) -> int:
+    """Tell what came out. The verdicts are written already, so they are safe whatever goes wrong here."""
+    run = outcome.run
+    if outcome.named and run is not None and run.id.startswith("sandbox-"):
         print(card.SANDBOX)
-    counts = summary(checked).astype({"status": object, "action": object, "reason": object})
+    counts = outcome.counts.astype({"status": object, "action": object, "reason": object})
     print(counts.assign(share=counts["share"].map("{:.2%}".format)).fillna("").to_string(index=False))
     if parsed.output:
-        print(f"Wrote {len(checked):,} rows to {parsed.output}.")
-        for note in notes:
+        print(f"Wrote {outcome.rows:,} rows to {parsed.output}.")
+        for note in outcome.notes:
             print(note)
     if parsed.plot:
-        _plot(checked, parsed.plot)
+        _plot(outcome.frame, parsed.plot)
         print(f"Drew {parsed.plot}.")
     if parsed.report:
         posts = run is not None and run.type == "tweets"
-        report.write(checked, parsed.report, run, column=column if posts else None, overwrite=True)
+        report.write(outcome.frame, parsed.report, run, column=column if posts else None, overwrite=True)
         print(f"Wrote {parsed.report}.")
-    unchecked = checked.loc[checked["compliance_status"] == "unchecked", column]
-    return UNPROVED if unchecked.notna().any() else 0
+    return UNPROVED if outcome.unproved else 0
 
 
 def _plot(checked: pd.DataFrame, path: str) -> None:

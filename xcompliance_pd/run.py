@@ -360,6 +360,7 @@ class Run:
 
     def source(self) -> outcome.Source:
         """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""
+        self._runner.drop(self.id)
         return outcome.source(self._runner.ledger, self.record)
 
     def raise_if_dead(self) -> None:

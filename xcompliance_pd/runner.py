@@ -307,6 +307,8 @@ class Runner:
             )
             incoming.keep()
         run = self._save(run, after)
+        if run.batches[-1].last_part:
+            return run  # a dataset that came in several parts need not fit into memory
         if self._held[0] != run.id:
             self._held = (run.id, {})
         self._held[1][batch.number] = Held(sent, parsed.findings)

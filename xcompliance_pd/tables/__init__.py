@@ -6,7 +6,6 @@ temporary file first, so a failure leaves an existing file as it was.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import difflib
 import gzip
@@ -14,19 +13,21 @@ import importlib.util
 import io
 import json
 import math
-import os
 import re
-import shutil
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .errors import InputError
+from ..errors import InputError
+from . import files
+
+if TYPE_CHECKING:
+    from .parquet import Parquet
 
 _FORMATS = {
     ".csv": "csv",
@@ -102,7 +103,7 @@ def read(path: str | Path) -> Table:
     path = Path(path)
     format, packed = _format(path)
     if path.is_dir():  # pyarrow would read all the files in it, or make an empty table of none
-        raise _failure(path, IsADirectoryError())
+        raise files.failure(path, IsADirectoryError())
     if format == "parquet":
         return _read_parquet(path)
     data = _text_bytes(path, packed)
@@ -122,20 +123,12 @@ def _format(path: Path) -> tuple[str, bool]:
     return format, packed
 
 
-def _failure(path: Path, error: OSError) -> InputError:
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: there is no such file. Check the path.")
-    if isinstance(error, IsADirectoryError):
-        return InputError(f"{path} is a folder. Name a file in it.")
-    return InputError(f"{path} cannot be read ({error.strerror or error}). Check the file and its permissions.")
-
-
 def _text_bytes(path: Path, packed: bool) -> bytes:
     """Return the file's bytes, which are UTF-8 as far as a look at them tells, without a byte order mark."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _failure(path, error) from None
+        raise files.failure(path, error) from None
     if packed:
         try:
             data = gzip.decompress(data)
@@ -245,17 +238,33 @@ def _read_parquet(path: Path) -> Table:
         # Arrow types hold integers beside missing values; numpy's would be floats
         frame = pd.read_parquet(path, engine="pyarrow", dtype_backend="pyarrow")
     except ImportError:
-        raise _no_arrow() from None
+        raise files.no_arrow() from None
     except FileNotFoundError as error:
-        raise _failure(path, error) from None
+        raise files.failure(path, error) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({str(error)[:200]}). Check the file.") from None
+        raise files.unfit(path, error) from None
     named = any(name is not None for name in frame.index.names)
     return Table(frame.reset_index(drop=not named), "parquet", (), False, path)
 
 
-def _no_arrow() -> InputError:
-    return InputError('Parquet files need pyarrow. Install it with: pip install "xcompliance-pd[arrow]"')
+def in_pieces(path: str | Path, output: str | Path | None) -> Parquet | None:
+    """Open a table to be read, and written, in pieces; None unless both files are Parquet.
+
+    Raises
+    ------
+    InputError
+        As `read` raises it.
+    """
+    path = Path(path)
+    if _format(path)[0] != "parquet" or (output is not None and _format(Path(output))[0] != "parquet"):
+        return None
+    if path.is_dir():
+        raise files.failure(path, IsADirectoryError())
+    try:
+        from .parquet import Parquet
+    except ImportError:
+        raise files.no_arrow() from None
+    return Parquet(path)
 
 
 # --------------------------------------------------------------------------- choosing a column
@@ -326,17 +335,8 @@ def check_target(path: str | Path) -> None:
     """
     format, _ = _format(Path(path))
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise _no_arrow()
-    check_folder(path)
-
-
-def check_folder(path: str | Path) -> None:
-    """Raise InputError unless a file can be made or replaced there, as far as a look tells."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Nothing was sent. Name a file to write to.")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"The folder of {path} does not exist. Nothing was sent. Make the folder first.")
+        raise files.no_arrow()
+    files.check_folder(path)
 
 
 def write(table: Table, checked: pd.DataFrame, path: str | Path) -> tuple[str, ...]:
@@ -363,29 +363,12 @@ def write(table: Table, checked: pd.DataFrame, path: str | Path) -> tuple[str, .
     """
     path = Path(path)
     format, packed = _format(path)
-    path = path.resolve()  # of a symbolic link, the file is replaced and not the link
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is not a file. Name a file to write to.")
-        with open(temporary, "wb") as raw:
-            if packed:
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
-                    _write(table, checked, format, file)
-            else:
-                _write(table, checked, format, raw)
-            raw.flush()
-            os.fsync(raw.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}). Choose another place; nothing there was changed."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with files.replacing(path) as raw:
+        if packed:
+            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
+                _write(table, checked, format, file)
+        else:
+            _write(table, checked, format, raw)
     return _advice(table, checked, format, path)
 
 
@@ -450,7 +433,7 @@ def _write_parquet(checked: pd.DataFrame, file: Any) -> None:
             file, engine="pyarrow", index=False
         )
     except ImportError:
-        raise _no_arrow() from None
+        raise files.no_arrow() from None
     except (ValueError, TypeError) as error:
         raise InputError(
             f"The table does not fit into Parquet ({str(error)[:200]}). Write .csv or .jsonl instead."

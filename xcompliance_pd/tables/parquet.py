@@ -1,0 +1,197 @@
+"""A Parquet file in pieces, so that one of any size takes little memory.
+
+The column of IDs is handed out as pandas; everything else stays Arrow from one file to the other, so that nested
+values, types, descriptions and row groups are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from . import files
+
+ROWS = 1 << 20  # of a piece at most
+BYTES = 1 << 27  # of a piece at most, unpacked as the file counts it; a larger row group becomes several
+HEAD = 1000  # rows by which a column is recognized
+_BUFFER = 1 << 20  # bytes of a column that are read ahead; else whole columns of a row group are held packed, too
+_FORMULA = r"^[=+\-@\t\r]"
+# Spark believes this description of the columns before the file's own, so it would not see the new ones:
+# `readSchemaFromFooter` in ParquetFileFormat.scala, https://github.com/apache/spark/tree/v3.5.0/sql/core
+_SPARK = b"org.apache.spark.sql.parquet.row.metadata"
+
+
+class Parquet:
+    """An open Parquet file; it stays the one that was opened, even if another takes its place.
+
+    Attributes
+    ----------
+    path : Path
+    rows : int
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
+        except FileNotFoundError as error:
+            raise files.failure(path, error) from None
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise files.unfit(path, error) from None
+        self.rows: int = self._file.metadata.num_rows
+        self._schema = self._file.schema_arrow
+
+    def head(self) -> pd.DataFrame:
+        """Return the first rows, which show the columns and what they hold."""
+        batch = next(self._batches(HEAD), None)
+        table = self._schema.empty_table() if batch is None else pa.Table.from_batches([batch])
+        columns = {n: pd.arrays.ArrowExtensionArray(_readable(column)) for n, column in enumerate(table.columns)}
+        return pd.DataFrame(columns, index=range(table.num_rows)).set_axis(table.column_names, axis=1)
+
+    def column(self, name: str) -> Iterator[pd.Series]:
+        """Yield a column in pieces, at least one, under positions from 0; cut the same each time."""
+        held: list[Any] = []
+        start = rows = 0
+        kind = _readable(pa.nulls(0, self._schema.field(name).type)).type
+        for group in range(self._file.num_row_groups):
+            for batch in self._batches(ROWS, row_groups=[group], columns=[name]):
+                chunk = batch.column(batch.schema.get_field_index(name))
+                if held and rows + len(chunk) > ROWS:
+                    yield _series(held, kind, name, start)
+                    held, start, rows = [], start + rows, 0
+                held.append(_readable(chunk))
+                rows += len(chunk)
+        yield _series(held, kind, name, start)
+
+    def write(self, file: BinaryIO, added: Iterator[pd.DataFrame], ids: str, excel_safe: bool = False) -> None:
+        """Write all rows with further columns, row group by row group.
+
+        Parameters
+        ----------
+        file : file
+        added : iterator of DataFrame
+            The further columns in pieces, which may be cut otherwise than the file; each piece with the same types and
+            categories. A column that the file has already is replaced in its place. All of it is used up.
+        ids : str
+            The column of IDs.
+        excel_safe : bool
+            Put an apostrophe before text that a spreadsheet would take for a formula, but not in the column of IDs.
+        """
+        tables = map(_arrow, added)
+        first = next(tables)
+        schema = self._with(first.schema)
+        with pq.ParquetWriter(file, schema, compression=self._compression()) as writer:
+            for piece, beside in _side_by_side(self._pieces(), chain([first], tables)):
+                columns = {**_columns(piece), **_columns(beside)}
+                if excel_safe:
+                    columns = {n: c if n == ids else _guarded(c) for n, c in columns.items()}
+                table = pa.Table.from_arrays(list(columns.values()), schema=schema)
+                # As one row group, also if there is no row in it.
+                writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+    def _batches(self, rows: int, **selection: Any) -> Iterator[Any]:
+        try:
+            yield from self._file.iter_batches(batch_size=rows, **selection)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise files.unfit(self.path, error) from None
+
+    def _pieces(self) -> Iterator[Any]:
+        """Yield the row groups, those that are too large in slices of even size."""
+        for number in range(self._file.num_row_groups):
+            group = self._file.metadata.row_group(number)
+            if not group.num_rows:
+                yield self._schema.empty_table()
+                continue
+            slices = max(-(-group.num_rows // ROWS), -(-group.total_byte_size // BYTES))
+            for batch in self._batches(-(-group.num_rows // slices), row_groups=[number]):
+                yield pa.Table.from_batches([batch])
+
+    def _with(self, added: Any) -> Any:
+        """Return the file's schema with further fields; a field of the same name is replaced in its place."""
+        names = self._schema.names
+        if len(set(names)) < len(names):
+            raise InputError("Several columns have the same name, which only .csv and .tsv can hold.")
+        fields = {field.name: field for field in chain(self._schema, added)}
+        metadata = {key: value for key, value in (self._schema.metadata or {}).items() if key != _SPARK}
+        return pa.schema(list(fields.values()), metadata=metadata or None)
+
+    def _compression(self) -> str:
+        """Return how the file is packed, as far as its first column tells."""
+        metadata = self._file.metadata
+        if not metadata.num_row_groups or not metadata.num_columns:
+            return "snappy"
+        packed = str(metadata.row_group(0).column(0).compression).lower()
+        return "none" if packed == "uncompressed" else packed
+
+
+def _readable(column: Any) -> Any:
+    """Return a column of a type that pandas can work with: neither a dictionary nor views, of which it knows little."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = pa.large_string() if str(kind) == "string_view" else kind
+    return column if kind == column.type else column.cast(kind)
+
+
+def _series(chunks: list[Any], kind: Any, name: str, start: int) -> pd.Series:
+    array = pd.arrays.ArrowExtensionArray(pa.chunked_array(chunks, type=kind))
+    return pd.Series(array, index=range(start, start + len(array)), name=name)
+
+
+def _arrow(frame: pd.DataFrame) -> Any:
+    """Return verdict columns in Arrow; words as dictionaries of text even if there is no word."""
+    columns = {}
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            codes = column.cat.codes.to_numpy()
+            words = pa.array(list(column.cat.categories), pa.string())
+            columns[name] = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), words)
+        else:
+            columns[name] = pa.Array.from_pandas(column)
+    return pa.table(columns)
+
+
+def _columns(table: Any) -> dict[str, Any]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _side_by_side(pieces: Iterator[Any], tables: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each piece with as many rows of the tables; in the end there must be none left of either."""
+    held = next(tables)
+    for piece in pieces:
+        while held.num_rows < piece.num_rows:
+            held = pa.concat_tables([held, next(tables)])
+        yield piece, held.slice(0, piece.num_rows)
+        held = held.slice(piece.num_rows)
+    if held.num_rows or next(tables, None) is not None:
+        raise ValueError("more rows were added than the file has")
+
+
+def _guarded(column: Any) -> Any:
+    """Return a column none of whose text a spreadsheet takes for a formula."""
+    if pa.types.is_dictionary(column.type):
+        return pa.chunked_array([_guarded_dictionary(chunk) for chunk in column.chunks], type=column.type)
+    if not _is_text(column.type):
+        return column
+    text = column.cast(pa.large_string())
+    risky = pc.match_substring_regex(text, _FORMULA)
+    apostrophe, nothing = pa.scalar("'", pa.large_string()), pa.scalar("", pa.large_string())
+    safe = pc.if_else(risky, pc.binary_join_element_wise(apostrophe, text, nothing), text)
+    return safe.cast(column.type)
+
+
+def _guarded_dictionary(chunk: Any) -> Any:
+    words = _guarded(chunk.dictionary)
+    distinct = words.unique()  # what is guarded now may be the same as another word
+    places = pc.index_in(words, distinct).take(chunk.indices)
+    return pa.DictionaryArray.from_arrays(places.cast(chunk.type.index_type), distinct, ordered=chunk.type.ordered)
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in ("string", "large_string", "string_view")
