@@ -8,6 +8,11 @@ It speaks as much of X's protocol as a client needs that meets no error: create 
 results, with Content-Length, Date and a crc32c. A job is complete as soon as its IDs are there. Uploads are not read,
 only hashed: one as large as all distinct IDs gets all results, a smaller one is taken for one of the sorted batches
 that the package sends. Whether a client was right is seen in what it puts on the rows.
+
+    with FarSideByHash(0.1, folder) as far:         # far.url, far.token
+
+takes any IDs: a hash of each, `fate`, tells whether it is listed, so the truth need not be held by anybody. It reads
+each upload, makes its results then, and keeps them on disk.
 """
 
 from __future__ import annotations
@@ -57,7 +62,25 @@ class FarSide:
         self._process.communicate()  # closes its standard input, for which it waits
 
 
+class FarSideByHash(FarSide):
+    """The service that takes any IDs, in a process of its own; results are kept in `folder`."""
+
+    def __init__(self, listed: float, folder: Path) -> None:
+        self._command = [sys.executable, __file__, "by-hash", str(listed), str(folder)]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+
 # --------------------------------------------------------------------------- the dataset and its results
+
+
+def fate(ids: NDArray[np.int64], share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which IDs are listed, and which of them ask for the geo fields instead of a deletion."""
+    mixed = (ids.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(11)
+    chance = mixed.astype(np.float64) * 2.0**-53
+    return chance < share, chance < 0.03 * share
 
 
 def posts(rows: int, chance: np.random.Generator) -> NDArray[np.int64]:
@@ -70,9 +93,12 @@ def posts(rows: int, chance: np.random.Generator) -> NDArray[np.int64]:
     return ids
 
 
-def lines(ids: NDArray[np.int64], chance: np.random.Generator) -> tuple[bytes, NDArray[np.bool_]]:
+def lines(
+    ids: NDArray[np.int64], chance: np.random.Generator, geo: NDArray[np.bool_] | None = None
+) -> tuple[bytes, NDArray[np.bool_]]:
     """Return result lines as X documents them, and which of them ask for the geo fields instead of a deletion."""
-    geo = chance.random(len(ids)) < 0.03
+    if geo is None:
+        geo = chance.random(len(ids)) < 0.03
     reasons = chance.choice(np.array([b"deleted", b"suspended", b"protected"]), len(ids), p=[0.5, 0.35, 0.15])
     days = np.datetime64("2010-11-04T00:00:00.000") + chance.integers(0, 2**38, (2, len(ids)))
     created, redacted = (np.datetime_as_string(each, unit="ms").astype("S23") for each in days)
@@ -156,10 +182,39 @@ class Service(ThreadingHTTPServer):
         }
         return self.jobs[number]
 
-    def stored(self, number: str, size: int, first: int) -> None:
+    def upload(self, number: str, head: bytes, size: int, pieces: Iterator[bytes]) -> str:
+        """Take the IDs in, and return their checksum."""
+        checksum = _crc32c(pieces)
+        first = int(re.match(rb"[0-9]+", head)[0])  # type: ignore[index]
         batch = int(np.searchsorted(self.starts, first, side="right")) - 1
         self.found[number] = self.bodies if size >= self.size else self.bodies[batch : batch + 1]
         self.jobs[number]["status"] = "complete"
+        return checksum
+
+    def results(self, number: str) -> list[bytes]:
+        return self.found[number]
+
+
+class ServiceByHash(Service):
+    """Decides by a hash of each ID."""
+
+    def __init__(self, share: float, folder: Path) -> None:
+        super().__init__([], [], 0)
+        self.share, self.folder = share, folder
+
+    def upload(self, number: str, head: bytes, size: int, pieces: Iterator[bytes]) -> str:
+        body = b"".join(pieces)
+        ids = np.fromstring(body, dtype=np.int64, sep="\n")
+        listed, geo = fate(ids, self.share)
+        chance = np.random.default_rng(len(self.jobs))
+        with (self.folder / number).open("wb") as file:
+            for some in np.array_split(np.flatnonzero(listed), len(ids) // PIECE + 1):
+                file.write(lines(ids[some], chance, geo[some])[0])
+        self.jobs[number]["status"] = "complete"
+        return _crc32c([body])
+
+    def results(self, number: str) -> list[bytes]:
+        return [(self.folder / number).read_bytes()]
 
 
 def _time(moment: datetime) -> str:
@@ -187,7 +242,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         place, _, number = self.path.partition("?")[0].rpartition("/")
         if place == "/delivery":
-            bodies = self.server.found[number]
+            bodies = self.server.results(number)
             self._answer("application/octet-stream", bodies, ("x-goog-hash", _crc32c(bodies)))
         else:
             self._json(self.server.jobs[number])
@@ -205,8 +260,7 @@ class Handler(BaseHTTPRequestHandler):
                 left -= len(piece)
                 yield piece
 
-        checksum = _crc32c(pieces())
-        self.server.stored(number, size, int(re.match(rb"[0-9]+", head)[0]))  # type: ignore[index]
+        checksum = self.server.upload(number, head, size, pieces())
         self._answer("text/html", [], ("x-goog-hash", checksum), ("x-goog-stored-content-length", str(size)))
 
     def _json(self, job: dict[str, Any]) -> None:
@@ -230,13 +284,19 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Write the dataset, say where the service is and what the truth is, and serve until standard input ends."""
+    if sys.argv[1] == "by-hash":
+        _serve(ServiceByHash(float(sys.argv[2]), Path(sys.argv[3])), {})
+        return
     rows, share, path = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
     chance = np.random.default_rng(1)
     ids = posts(rows, chance)
     np.save(path, ids)
     starts, bodies, truth, size = results(ids, share, chance)
     del ids
-    service = Service(starts, bodies, size)
+    _serve(Service(starts, bodies, size), truth)
+
+
+def _serve(service: Service, truth: dict[str, list[int]]) -> None:
     print(json.dumps({"url": service.url, "token": service.token, "truth": truth}), flush=True)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     sys.stdin.read()

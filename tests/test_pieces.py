@@ -7,6 +7,7 @@ import decimal
 import functools
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -482,3 +483,12 @@ def test_a_wide_row_group_is_cut_by_its_bytes(here: Path, monkeypatch: pytest.Mo
         source.write(file, iter([pd.DataFrame({"n": range(60)}), pd.DataFrame({"n": range(60, 100)})]), "id")
     assert groups_of("b.parquet") == [25] * 4
     assert pq.read_table("b.parquet")["n"].to_pylist() == list(range(100))
+
+
+def test_a_large_file_is_right_in_a_process_of_its_own() -> None:
+    """The benchmark, on a file of several row groups, finds no row that is wrong."""
+    script = Path(__file__).parents[1] / "benchmarks" / "parquet_run.py"
+    arguments = [sys.executable, script, "--rows", "30000", "--group", "9000", "--plot", "--report"]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert re.match(r"30,000 rows in row groups of 9,000, .* at most \d+ MiB; every row is right\n", ended.stdout)
