@@ -109,7 +109,7 @@ class Client:
     # ----------------------------------------------------------------- runs
 
     def start(
-        self, parts: Iterable[Ints], type: JobType, *, label: str | None = None, fresh: bool = False
+        self, parts: Iterable[Ints], type: JobType, *, label: str | None = None, fresh: bool = False, keep: bool = False
     ) -> tuple[Run | None, bool]:
         """Return the run for these IDs, and whether it is an unfinished one that is continued; None if there is no ID.
 
@@ -117,13 +117,14 @@ class Client:
         ----------
         parts : iterable of ndarray of int64
             The distinct IDs, ascending, of each part of the dataset: of a frame, or of each of its partitions. They
-            are written to disk as they come; if they end in an error, nothing is left of the run. Those of a list are
-            kept in memory until they are joined, too.
+            are written to disk as they come; if they end in an error, nothing is left of the run.
         type : JobType
         label : str, optional
             For people; also part of the job's name at X.
         fresh : bool
             Make a new run even if there is an unfinished one.
+        keep : bool
+            Keep the IDs in memory until they are joined, to spare reading them; if they are there anyway.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class Client:
             label=label,
         )
         batches: Iterable[id_rules.Slice] = id_rules.batches(parts, self._batch_size)
-        kept = list(batches) if isinstance(parts, list) else []  # a list is in memory as a whole anyway
+        kept = list(batches) if keep else []
         with self._ledger.making(record, kept or batches) as made:
             if not made.batches:
                 return None, False

@@ -232,7 +232,7 @@ def begin(
     Parameters
     ----------
     parts : iterable of Part
-        The column, whole or in pieces, which are asked for one by one.
+        The column in pieces, which are asked for one by one; or a list, if it is in memory as a whole.
     name : hashable
         The column's name.
     problems_call : str
@@ -257,7 +257,8 @@ def begin(
         if on_invalid == "raise" and (invalid := _invalid(passed, name)):
             raise InputError(f"{invalid} Nothing was sent. {problems_call} lists them all, with what to do about each.")
 
-    run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh)
+    whole = isinstance(parts, list)
+    run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh, keep=whole)
     if invalid := _invalid(passed, name):
         warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
     if run is not None and continued:
