@@ -94,7 +94,7 @@ def run(rows: int, files: int, share: float) -> bool:
             FarSideByHash(share, folder / "results") as far,
             dask.config.set({"temporary-directory": name}),
             LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, memory_limit=LIMIT, dashboard_address=None
+                n_workers=2, threads_per_worker=1, processes=True, memory_limit=LIMIT, dashboard_address=":0"
             ) as cluster,
             Cluster(cluster) as workers,
         ):

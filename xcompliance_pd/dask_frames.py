@@ -206,7 +206,6 @@ class DaskFrameAccessor:
             prefix,
             source,
             meta=frames.attach(self._data._meta.copy(), blank, prefix),
-            required_columns=[column],
         )
 
 
