@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -445,14 +446,16 @@ def test_a_ledger_that_is_gone_or_changed_gives_no_verdict(box: xc.Sandbox, tmp_
         checked.compute()
 
 
-def test_words_that_came_later_are_no_missing_values(box: xc.Sandbox) -> None:
-    """A source that does not know a word its results hold refuses to join, for the word would become missing."""
+def test_a_source_that_is_not_what_it_was_gives_no_verdict(box: xc.Sandbox) -> None:
+    """Unseen, with a word it does not know (which would become missing) or without a batch, a source refuses."""
     frame = posts(20)
     run = frame.compliance.submit("id", client=quick(box)).wait(30)
     ids = parse(frame["id"], "id")
     source = run.source()
     assert pickle.loads(pickle.dumps(source)) == source
     assert source.verdicts(ids, None)["reason"].notna().any()
+    with pytest.raises(xc.LedgerError, match="cannot be seen from here"):  # whatever the system has against it
+        dataclasses.replace(source, home="/" + "x" * 300).verdicts(ids, None)
     with pytest.raises(xc.LedgerError, match="other words"):
         dataclasses.replace(source, reasons=()).verdicts(ids, None)
     with pytest.raises(xc.LedgerError, match="Join it again"):
@@ -467,6 +470,20 @@ def test_the_arguments_are_those_of_pandas(name: str) -> None:
         for accessor in (dask_frames.DaskFrameAccessor, FrameAccessor)
     )
     assert ours == theirs
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of docs/dask.md runs as it stands, on a folder of Parquet files, and writes every row with a verdict."""
+    (tmp_path / "posts").mkdir()
+    for number in range(3):
+        posts(30).to_parquet(tmp_path / "posts" / f"{number}.parquet")
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "docs" / "dask.md").read_text()
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, {})
+    written = pd.read_parquet(tmp_path / "checked")
+    assert len(written) == 90
+    assert set(written["compliance_status"]) == {"compliant", "action_required"}
 
 
 def test_the_benchmark_finds_every_row_right() -> None:

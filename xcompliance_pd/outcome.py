@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -137,11 +138,11 @@ class Source:
             The run's folder is not to be seen from here, or is not what it was.
         """
         ledger = Ledger(self.home)
-        if not ledger.folder(self.run).is_dir():
+        if not os.path.isdir(ledger.folder(self.run)):  # Path.is_dir raises where a folder above may not be entered
             raise LedgerError(
                 f"The results of {self.run} cannot be seen from here: there is no folder {ledger.folder(self.run)}. "
                 "Every process that computes verdicts reads them from the ledger: put it on a disk that all workers "
-                "share, xc.Client(home=...), and keep it until all is computed.",
+                "share and where they are the same user, xc.Client(home=...), and keep it until all is computed.",
                 run_id=self.run,
             )
         record = ledger.load(self.run)
