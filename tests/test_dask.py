@@ -275,6 +275,20 @@ def test_the_ids_of_parts_that_are_on_disk_are_let_go(box: xc.Sandbox) -> None:
     assert max(alive) <= 2
 
 
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_nothing_of_a_run_stays_in_memory(box: xc.Sandbox, partitions: int) -> None:
+    """After a check the client holds neither IDs nor findings, and in several parts it held none of them before."""
+    client, held = quick(box, batch_size=10), []
+    ddf = dd.from_pandas(posts(40), npartitions=partitions)
+    run = ddf.compliance.submit("id", client=client)
+    run.add_watch(lambda snapshot: held.append(len(client._runner._held[1])))
+    checked = ddf.compliance.join("id", run)
+    assert len(checked.compute()) == 40
+    assert len(held) > 4
+    assert (max(held) > 0) == (partitions == 1)
+    assert client._runner._held == client._runner._kept == ("", {})
+
+
 # --------------------------------------------------------------------------- frames that were cut otherwise
 
 
