@@ -17,7 +17,6 @@ from dask.dataframe.extensions import register_dataframe_accessor
 
 from . import frames, summary, verdicts
 from . import ids as id_rules
-from .accessor import FrameAccessor
 from .errors import InputError
 from .frames import PREFIX
 from .ids import IdColumn, Part
@@ -52,7 +51,7 @@ class DaskFrameAccessor:
 
     def __getattr__(self, name: str) -> Any:
         # Only asked for what is not here.
-        if not name.startswith("_") and hasattr(FrameAccessor, name):
+        if not name.startswith("_") and hasattr(getattr(pd.DataFrame, "compliance", None), name):
             raise AttributeError(
                 f"A Dask frame has no compliance.{name}, which needs all rows in memory. Compute the columns that it "
                 f"needs, or a sample: ddf[[...]].compute().compliance.{name}, ddf.sample(frac=0.01).compute()..."
