@@ -198,6 +198,28 @@ def test_failed_says_why() -> None:
     assert (batch.phase, batch.reason) == (Phase.DEAD, "X says it failed: too many IDs")
 
 
+def test_a_job_on_a_cut_file_is_cancelled_and_not_only_left() -> None:
+    """In a run that is to end, a job that runs on half a file of ours is still active, so it is cancelled as well."""
+    (wanted,) = life.cancel(run(life.uploading(OPEN))).batches
+    seen = saw(wanted, job("in_progress"))
+    assert seen.phase in life.ACTIVE
+    assert life.next_step(seen, NOW, NOW, True, job("in_progress")) is Step.CANCEL
+    complete = saw(life.cancelling(seen), job("complete"))
+    assert complete.phase is Phase.PLANNED, "its results prove nothing"
+    assert life.next_step(complete, NOW, NOW, True, None) is Step.END
+    assert life.end(complete).reason == life.CANCELLED
+
+
+def test_what_was_never_sent_is_ended_last() -> None:
+    """While a job is still active the service may turn out not to cancel, and then nothing is to be changed."""
+    record = life.cancel(run(SUBMITTED, replace(BATCH, number=2)))
+    assert life.choose(record, NOW, NOW, {"77": job("in_progress")})[1] is Step.CANCEL
+    over = record.with_batch(saw(life.cancelling(record.batches[0]), job("failed")))
+    batch, step, _ = life.choose(over, NOW, NOW, {})
+    assert (batch and batch.number, step) == (2, Step.END)
+    assert life.keep(record).batches[1] == replace(BATCH, number=2)
+
+
 @given(st.sampled_from(list(Phase)), st.sampled_from(list(JobStatus)))
 def test_no_status_makes_a_batch_done(phase: Phase, status: JobStatus) -> None:
     """DONE is reached through a result file only, whatever X's status says."""

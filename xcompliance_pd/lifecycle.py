@@ -25,7 +25,12 @@ any        LOOK      it moved on, but our upload was cut or never made    PLANNE
 READY      DOWNLOAD  a whole result                                       DONE
            DOWNLOAD  damaged 5 times, or proof is not to be had           DONE, but unproved
            DOWNLOAD  the results are gone                                 DEAD
+any        CANCEL    anything: only a LOOK says what came of it           the same, then LOOK
+PLANNED    END       nothing of a run that is to be cancelled is active   DEAD
 ========== ========= ==================================================== =================================
+
+Cancelling is an intent on disk (`Batch.cancels`) before it is a request, so whoever drives the run next goes on with
+it. Only a look says what came of it: a job that had ended well meanwhile is downloaded as ever.
 
 Creating is the one request that must not be repeated blindly: CREATING is on disk before it, and only a batch
 found in CREATING looks for a job with its name. No URL is ever written down: asking for the job gives fresh ones.
@@ -46,6 +51,7 @@ from .errors import RateLimited, RemoteError, UnexpectedResponse
 from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit, redact
 
 ATTEMPTS_MAX = 3  # jobs for one batch
+CANCELS_MAX = 3  # requests to cancel one job
 DOWNLOADS_MAX = 5  # downloads of one result
 FAILURES_MAX = 5  # failures in a row while nothing is at stake, or while a sandbox does not answer
 WAIT_MAX = 900.0  # seconds; a rate-limit window (https://docs.x.com/x-api/fundamentals/rate-limits)
@@ -72,12 +78,14 @@ ACTIVE: Final = frozenset({Phase.CREATING, Phase.OPEN, Phase.SUBMITTED})  # hold
 class Step(StrEnum):
     """What a batch may need, most urgent first: an upload window is short, results wait for days."""
 
+    CANCEL = "cancel"
     UPLOAD = "upload"
     REPLAN = "replan"
     ADOPT = "adopt"
     CREATE = "create"
     LOOK = "look"
     DOWNLOAD = "download"
+    END = "end"
     WAIT = "wait"
     NONE = "none"
 
@@ -160,6 +168,10 @@ class Batch:
     bad_lines: int = 0
     foreign: int = 0  # records for IDs that were not sent
     reason: str | None = None  # why it is dead or unproved
+    cancels: int | None = None  # requests to cancel its job, begun; None unless it is to be cancelled
+
+
+CANCELLED = "cancelled"  # the reason of a batch that was
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +250,8 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
     """
     if batch.phase in ENDED:
         return Step.NONE
+    if batch.phase is Phase.PLANNED and batch.cancels is not None:
+        return Step.END if slot_free else Step.WAIT  # last: if the service cannot cancel, nothing is to be changed
     # A wait longer than any we would plan means that our clock was set back.
     if batch.look_at is not None and now < batch.look_at <= now + WAIT_MAX:
         return Step.WAIT
@@ -245,6 +259,8 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
         return Step.CREATE if slot_free else Step.WAIT
     if batch.phase is Phase.CREATING:
         return Step.ADOPT
+    if batch.cancels is not None and batch.phase in ACTIVE and job is not None:
+        return Step.CANCEL
     if batch.phase is Phase.SUBMITTED or job is None:
         return Step.LOOK
     if batch.phase is Phase.READY:
@@ -349,6 +365,11 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
     phase = BY_STATUS[seen.phase].get(status, seen.phase)
     if phase is Phase.PLANNED:
         return replan(seen)
+    if batch.cancels is not None and phase in ACTIVE:
+        # Not the place to replan: a job that is still active has to be cancelled, whatever it runs on.
+        return replace(seen, phase=phase, look_at=now + wait if batch.cancels else None)
+    if phase is Phase.DEAD and status is _F and batch.cancels:
+        return replace(seen, phase=phase, look_at=None, reason=CANCELLED)
     if phase is Phase.DEAD:
         why = "its results are gone (X keeps them for seven days)" if status is _E else "X says it failed"
         return replace(seen, phase=phase, look_at=None, reason=why + (f": {job.error}" if job.error else ""))
@@ -405,6 +426,29 @@ def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wa
         failing_since=None,
         look_at=now + wait,
     )
+
+
+def cancel(run: RunRecord) -> RunRecord:
+    """The user wants an end of it: no batch is sent any more, and X's active jobs are cancelled."""
+    return replace(
+        run,
+        batches=tuple(b if b.phase in ENDED else replace(b, cancels=b.cancels or 0, look_at=None) for b in run.batches),
+    )
+
+
+def keep(run: RunRecord) -> RunRecord:
+    """The run goes on after all: the service cannot cancel."""
+    return replace(run, batches=tuple(b if b.phase in ENDED else replace(b, cancels=None) for b in run.batches))
+
+
+def cancelling(batch: Batch) -> Batch:
+    """Written down before the request leaves: from here on a job that X says has failed was cancelled."""
+    return replace(batch, cancels=(batch.cancels or 0) + 1)
+
+
+def end(batch: Batch) -> Batch:
+    """No job of this batch exists, and none is to be made."""
+    return replace(batch, phase=Phase.DEAD, look_at=None, blocked_by=None, reason=CANCELLED)
 
 
 def replan(batch: Batch) -> Batch:
@@ -665,10 +709,14 @@ def _note(batches: Sequence[Batch]) -> str:
 
 def _batch_note(batch: Batch) -> str:
     which = f"Batch {batch.number}"
+    if batch.phase is Phase.DEAD and batch.reason == CANCELLED:
+        return f"{which} was cancelled."
     if batch.phase is Phase.DEAD:
         return f"{which} failed: {batch.reason}."
     if batch.phase is Phase.DONE:
         return "" if batch.proved else f"{which} proves nothing about IDs it does not list: {batch.reason}."
+    if batch.cancels is not None and batch.phase in ACTIVE and batch.failing_since is None:
+        return f"{which} is being cancelled."
     if batch.blocked_by is not None:
         return f"Waiting for job {batch.blocked_by}: X runs one job of a type at a time."
     if batch.failing_since is not None:
