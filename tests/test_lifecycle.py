@@ -308,6 +308,54 @@ def test_expired_upload_url_means_a_look_and_then_a_new_job() -> None:
     assert (after.phase, after.attempt, stop) == (Phase.PLANNED, 2, False)
 
 
+LATE = NOW + 15 * 60
+FORBIDDEN = Refused("403", status=403, code="not-authorized-for-resource")
+
+
+def test_an_upload_refused_after_the_window_is_a_late_one() -> None:
+    """A service without the storage's words: a 4xx after the end of the URL, by the server's clock, means a new job."""
+    after, stop = failed(OPEN, Step.UPLOAD, FORBIDDEN, server_now=LATE)
+    assert (after.phase, after.attempt, stop) == (Phase.OPEN, 1, False)
+    after, stop = failed(saw(after, job()), Step.UPLOAD, FORBIDDEN, server_now=LATE)
+    assert (after.phase, after.attempt, stop) == (Phase.PLANNED, 2, False)
+    assert failed(OPEN, Step.UPLOAD, FORBIDDEN, server_now=LATE - 1)[1], "in time it is told at once"
+    lost = Unavailable("503", status=503, retryable=True)
+    assert failed(replace(OPEN, byte_failures=1), Step.UPLOAD, lost, server_now=LATE)[0].phase is Phase.OPEN
+
+
+def test_a_conflict_on_upload_means_a_look_and_then_a_new_job() -> None:
+    """409 says that the job has its file: look; if it waits all the same, the fifth 409 in a row ends it."""
+    batch = OPEN
+    for _ in range(life.FAILURES_MAX - 1):
+        batch, stop = failed(batch, Step.UPLOAD, Refused("409", status=409, code="conflict"))
+        batch = saw(batch, job())
+        assert (batch.phase, batch.attempt, stop) == (Phase.OPEN, 1, False)
+    batch, stop = failed(batch, Step.UPLOAD, Refused("409", status=409))
+    assert (batch.phase, batch.attempt, stop) == (Phase.PLANNED, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "at"), [((409, "conflict"), NOW), ((400, "ExpiredToken"), NOW), ((403, None), LATE), ((400, None), NOW)]
+)
+def test_what_a_refused_upload_says_of_the_one_before(refusal: tuple[int, str | None], at: float) -> None:
+    """One that came too late, or second, leaves the first one as it was; any other is the latest, and was refused."""
+    whole, cut = life.upload_left(life.uploading(OPEN)), life.uploading(OPEN)
+    needless = refusal != (400, None)
+    assert life.upload_refused(OPEN, *refusal, at).upload_cut, "there was none before"
+    assert life.upload_refused(cut, *refusal, at).upload_cut, "a cut one is never believed"
+    assert life.upload_refused(whole, *refusal, at).upload_cut is not needless
+
+
+def test_results_refused_after_their_end_are_gone() -> None:
+    """A 4xx to a download after the end of its URL is asked for anew, five times; then the results are gone."""
+    batch = saw(SUBMITTED, job("complete", download_expires_at=T0 + timedelta(days=7)))
+    assert failed(batch, Step.DOWNLOAD, FORBIDDEN, server_now=NOW + 7 * 86_400 - 1)[1], "in time it is told at once"
+    for _ in range(life.DOWNLOADS_MAX):
+        batch, stop = failed(batch, Step.DOWNLOAD, FORBIDDEN, server_now=NOW + 7 * 86_400)
+        assert not stop
+    assert (batch.phase, batch.reason) == (Phase.DEAD, "its results are gone (X keeps them for seven days)")
+
+
 def test_missing_results_are_never_no_findings() -> None:
     """A result that is not there ends as DEAD after five tries, not as an empty result."""
     batch = READY

@@ -19,6 +19,7 @@ CREATING   CREATE    a job                                                by its
 OPEN       UPLOAD    200, and the hashes agree where given                SUBMITTED
            UPLOAD    200, but other hashes: the job got damaged IDs       PLANNED, a new job
            UPLOAD    anything else                                        OPEN, and LOOK before trying again
+           UPLOAD    too late, or 409 again and again, and it still waits PLANNED, a new job
            REPLAN    the upload window has closed                         PLANNED, a new job (3 at most), or DEAD
 any        LOOK      a job                                                by its status (`BY_STATUS`)
 any        LOOK      it moved on, but our upload was cut or never made    PLANNED, a new job
@@ -145,6 +146,7 @@ class Batch:
     past_jobs: tuple[str, ...] = ()  # jobs that expired before they got the file
     job_created_at: float | None = None  # server time
     upload_expires_at: float | None = None  # server time
+    download_expires_at: float | None = None  # server time
     uploads: int = 0  # begun
     upload_cut: bool = False  # the latest upload broke off before its end, or was refused
     upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
@@ -351,6 +353,7 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
         job_id=job.id,
         job_created_at=_epoch(job.created_at) if fresh else batch.job_created_at,
         upload_expires_at=_epoch(job.upload_expires_at) or batch.upload_expires_at,
+        download_expires_at=_epoch(job.download_expires_at) or batch.download_expires_at,
         looks=0 if fresh else batch.looks + 1,
         failures=0,
         failing_since=batch.failing_since if batch.byte_failures else None,
@@ -414,6 +417,28 @@ def upload_left(batch: Batch) -> Batch:
     return replace(batch, upload_cut=False)
 
 
+def upload_refused(batch: Batch, status: int | None, code: str | None, server_now: float) -> Batch:
+    """An upload was refused; `batch` is as it was before it.
+
+    If only because there was one already, or because it came too late, then what an earlier one did still stands.
+    """
+    needless = status == 409 or upload_is_late(batch, status, code, server_now)
+    return replace(
+        batch, uploads=batch.uploads + 1, upload_cut=batch.upload_cut if needless and batch.uploads else True
+    )
+
+
+def upload_is_late(batch: Batch, status: int | None, code: str | None, server_now: float) -> bool:
+    """Whether an upload was refused because its URL is too old."""
+    return code == URL_EXPIRED or _refused_after(batch.upload_expires_at, status, server_now)
+
+
+def _refused_after(end: float | None, status: int | None, server_now: float) -> bool:
+    """Whether a 4xx came after the end of a URL: how the newer dialect refuses one is not known."""
+    refused = status is not None and 400 <= status < 500 and status not in (408, 429)
+    return refused and end is not None and server_now >= end
+
+
 def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wait: float) -> Batch:
     """The upload was answered with 200, and with our hashes where it named any."""
     return replace(
@@ -464,6 +489,7 @@ def replan(batch: Batch) -> Batch:
         job_id=None,
         job_created_at=None,
         upload_expires_at=None,
+        download_expires_at=None,
         uploads=0,
         upload_cut=False,
         upload_proof=None,
@@ -583,10 +609,14 @@ def on_error(
         phase = Phase.PLANNED if none_made else Phase.CREATING
         stop = not error.retryable or (lasting and (sandbox or (none_made and not at_stake)))
         return replace(halted if stop else later, phase=phase), stop
-    if step is Step.UPLOAD and error.code == URL_EXPIRED:
+    if step is Step.UPLOAD and upload_is_late(batch, error.status, error.code, server_now):
         # An earlier upload may have arrived: look first. If the job still waits, the window has closed.
         return (replan(batch) if batch.byte_failures else later), False
-    if step is Step.DOWNLOAD and (error.code in NO_OBJECT or error.code == URL_EXPIRED):
+    if step is Step.UPLOAD and error.status == 409:
+        # guess: the job has got its one upload. If it goes on waiting all the same, another job is tried.
+        return (replan(batch) if failures >= FAILURES_MAX else later), False
+    late = error.code == URL_EXPIRED or _refused_after(batch.download_expires_at, error.status, server_now)
+    if step is Step.DOWNLOAD and (late or error.code in NO_OBJECT):
         if batch.downloads + 1 >= DOWNLOADS_MAX:
             return results_gone(batch), False
         return replace(batch, downloads=batch.downloads + 1, look_at=later.look_at), False

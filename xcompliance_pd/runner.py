@@ -251,6 +251,7 @@ class Runner:
             body = FileBody(path, leaving)
         try:
             answer = self._transport.put(url, body)
+            self._heard(answer.headers)
             protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
         except RemoteError as error:
             # Nothing sent changes nothing. A whole file whose answer was lost, or a 5xx, may well have been stored;
@@ -258,11 +259,13 @@ class Runner:
             refused = error.status is not None and 400 <= error.status < 500
             if not error.sent:
                 self._save(run, batch)
-            elif refused or not body.left:
+            elif refused:
+                after = lifecycle.upload_refused(batch, error.status, error.code, self.server_now())
+                self._save(run, after)
+            elif not body.left:
                 self._save(run, begun)
             raise
         run, batch = left, lifecycle.upload_left(begun)
-        self._heard(answer.headers)
         agree = self._upload_agrees(run, batch, answer.headers)
         self._jobs.pop(batch.job_id or "", None)
         if agree is False:
