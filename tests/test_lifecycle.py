@@ -61,7 +61,16 @@ def test_the_whole_life() -> None:
 
 def results(batch: Batch, grade: Grade, bad: int = 0, foreign: int = 0) -> Batch:
     return life.on_results(
-        batch, grade=grade, sha256="", size=0, coding="identity", lines=0, listed=0, bad_lines=bad, foreign=foreign
+        batch,
+        grade=grade,
+        sha256="",
+        size=0,
+        coding="identity",
+        lines=0,
+        listed=0,
+        undecided=0,
+        bad_lines=bad,
+        foreign=foreign,
     )
 
 

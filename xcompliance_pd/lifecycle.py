@@ -166,7 +166,8 @@ class Batch:
     results_bytes: int | None = None
     results_coding: str = "identity"
     lines: int | None = None
-    listed: int | None = None  # distinct IDs of this batch with a record
+    listed: int | None = None  # distinct IDs of this batch with a verdict
+    undecided: int = 0  # distinct IDs of this batch with a record, but none that is a verdict
     bad_lines: int = 0
     foreign: int = 0  # records for IDs that were not sent
     reason: str | None = None  # why it is dead or unproved
@@ -517,6 +518,7 @@ def on_results(
     coding: str,
     lines: int,
     listed: int,
+    undecided: int,
     bad_lines: int,
     foreign: int,
     why: str | None = None,
@@ -541,6 +543,7 @@ def on_results(
         results_coding=coding,
         lines=lines,
         listed=listed,
+        undecided=undecided,
         bad_lines=bad_lines,
         foreign=foreign,
         reason=why,
@@ -667,6 +670,8 @@ class Snapshot:
         IDs that X listed so far; None before any result.
     unproved : int
         IDs whose absence from the results could not be proved.
+    undecided : int
+        IDs of which the results say only that there was an error; counted where absence is proved.
     """
 
     run_id: str
@@ -689,6 +694,7 @@ class Snapshot:
     unproved: int
     grades: tuple[str, ...]
     note: str
+    undecided: int = 0
 
 
 def snapshot(
@@ -728,6 +734,7 @@ def snapshot(
         upload_window=min(windows, default=None),
         listed=sum(listed) if listed else None,
         unproved=sum(b.ids - (b.listed or 0) for b in batches if b.phase is Phase.DONE and not b.proved),
+        undecided=sum(b.undecided for b in batches if b.phase is Phase.DONE and b.proved),
         grades=tuple(sorted({str(b.grade) for b in batches if b.grade is not None})),
         note=stopped if stopped and state == "stopped" else _note(batches),
     )

@@ -102,8 +102,9 @@ def parse(data: bytes, coding: str, limit: int) -> tuple[Results, str | None]:
     return results.read(blocks()), error[0] if error else None
 
 
-def reconcile(findings: pd.DataFrame, sent: id_rules.Ints) -> tuple[int, int]:
-    """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
+def reconcile(findings: pd.DataFrame, sent: id_rules.Ints) -> tuple[int, int, int]:
+    """Return how many distinct IDs of ours have a verdict, how many only an error, and how many records are foreign."""
     inside = verdicts.locate(sent, findings["id"].to_numpy()) >= 0
     judged = results.judged(findings).to_numpy(dtype=bool)
-    return findings["id"][inside & judged].nunique(), int(np.count_nonzero(~inside))
+    listed = findings["id"][inside & judged].nunique()
+    return listed, findings["id"][inside].nunique() - listed, int(np.count_nonzero(~inside))

@@ -309,7 +309,7 @@ class Runner:
             if found is Grade.UNPROVED:
                 why = why or "the answer carried neither a checksum nor a length"
             sent = id_rules.decode(self.ledger.read_ids(run.id, batch))
-            listed, foreign = outcome.reconcile(parsed.findings, sent)
+            listed, undecided, foreign = outcome.reconcile(parsed.findings, sent)
             odd = found is not Grade.HASH and (parsed.bad_count or foreign)
             if (found is Grade.UNPROVED or odd) and not last:
                 why = why or "some of its lines make no sense"
@@ -322,6 +322,7 @@ class Runner:
                 coding=coding,
                 lines=parsed.lines,
                 listed=listed,
+                undecided=undecided,
                 bad_lines=parsed.bad_count,
                 foreign=foreign,
                 why=why,
