@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from ..protocol import JOBS_PATH
+from ..protocol import JOBS_PATH, UPLOAD_MAX
 from .api import ApiHandler
 from .refusals import not_found, plain_problem
-from .service import UPLOAD_MAX
 from .tickets import Direction
 from .wire import Reply
 
