@@ -68,6 +68,7 @@ snapshots = st.builds(
     unproved=st.integers(0, 10**6),
     grades=st.sets(st.sampled_from(["hash", "length", "framed", "unproved", "<new>"])).map(tuple),
     note=st.text(max_size=500),
+    undecided=st.integers(0, 10**6),
 ).map(lambda snapshot: replace(snapshot, run_id="sandbox-" + RUN) if snapshot.sandbox else snapshot)
 
 
@@ -206,12 +207,15 @@ def test_compliance_is_claimed_only_when_everything_was_proved(snapshot):
     if snapshot.state != "done" or snapshot.batches_done < snapshot.batches or snapshot.listed is None:
         assert claimed == []
     else:
-        assert claimed == [f"{snapshot.ids - snapshot.listed - snapshot.unproved:,}"]
+        assert claimed == [f"{snapshot.ids - snapshot.listed - snapshot.unproved - snapshot.undecided:,}"]
 
 
 def test_unproved_ids_are_not_called_compliant():
     assert card.outcome(replace(DONE, unproved=57)) == (
         "1,243 of 2,000 IDs need action, 700 proved compliant, 57 unproved and left unchecked"
+    )
+    assert card.outcome(replace(DONE, undecided=7)) == (
+        "1,243 of 2,000 IDs need action, 750 proved compliant, 7 unchecked because X gave an error"
     )
     assert card.outcome(replace(FAILED, listed=5)) == "X listed 5 of 2,000 IDs so far"
 

@@ -17,6 +17,7 @@ from support import quick
 
 import xcompliance_pd as xc
 from xcompliance_pd.sandbox import Server
+from xcompliance_pd.widgets import card
 
 DIALECTS = ("gcs", "xapi")
 FIRST = 1212092628029698048
@@ -54,6 +55,20 @@ def test_a_hundred_thousand_rows_are_the_truth(box: xc.Sandbox) -> None:
     pd.testing.assert_frame_equal(checked[["n", "id"]], before)
     assert set(checked["compliance_status"]) == {"compliant", "action_required", "unchecked"}
     assert box.service.requests["create"] == 3
+
+
+def test_the_card_counts_what_the_frame_says(box: xc.Sandbox) -> None:
+    """What line and card claim, compliant, to act on or unchecked, are the counts of the verdicts on the rows."""
+    frame = posts(5_000)
+    run = frame.compliance.submit("id", client=box.client).wait()
+    counts = frame.compliance.join("id", run)["compliance_status"].value_counts()
+    shown = run.snapshot()
+    assert shown.listed == counts["action_required"]
+    assert shown.undecided == counts["unchecked"]
+    assert f" {counts['compliant']:,} proved compliant" in card.line(shown)
+    assert f" {counts['compliant']:,} proved compliant" in card.html(shown)
+    if box.service.dialect == "xapi":  # whose results name IDs that it could not read
+        assert counts["unchecked"] > 0
 
 
 def test_users(box: xc.Sandbox) -> None:

@@ -139,7 +139,7 @@ def test_limits() -> None:
     limits = {name: fact["value"] for name, fact in FACTS["limits"].items()}
     assert limits["upload_seconds"] == service.UPLOAD_SECONDS
     assert limits["download_seconds"] == service.DOWNLOAD_SECONDS
-    assert limits["upload_bytes"] == service.UPLOAD_MAX
+    assert limits["upload_bytes"] == protocol.UPLOAD_MAX
     assert limits["name_characters"] == protocol.JOB_NAME_MAX
     assert protocol.DEFAULT_BASE_URL == FACTS["gcs"]["server"] == FACTS["xapi"]["server"]
     for dialect in Dialect:

@@ -18,6 +18,7 @@ from support import quick
 import xcompliance_pd as xc
 from xcompliance_pd.sandbox import Server
 
+DIALECTS = ("gcs", "xapi")
 IDS = [str(1212092628029698048 + n * 4_194_304_007) for n in range(300)]
 
 CHECK = """
@@ -57,9 +58,9 @@ def until(condition: object, seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-def test_a_kernel_killed_while_polling_is_resumed_by_run_id(tmp_path: Path, ids_file: Path) -> None:
+def test_a_kernel_killed_while_polling_is_resumed_by_run_id(dialect: str, tmp_path: Path, ids_file: Path) -> None:
     """SIGKILL during polling, then a new process joins by run ID: the truth on every row, and exactly one create."""
-    with Server(processing_seconds=3600) as box:
+    with Server(dialect=dialect, processing_seconds=3600) as box:
         first = subprocess.Popen([sys.executable, "-c", CHECK, str(ids_file), "1000"], env=environment(box, tmp_path))
         until(lambda: box.service.requests["get"] >= 1)
         first.send_signal(signal.SIGKILL)
@@ -77,9 +78,9 @@ def test_a_kernel_killed_while_polling_is_resumed_by_run_id(tmp_path: Path, ids_
         assert len(box.service.jobs) == 1
 
 
-def test_running_the_cell_again_after_a_kill_makes_no_second_job(tmp_path: Path, ids_file: Path) -> None:
+def test_running_the_cell_again_after_a_kill_makes_no_second_job(dialect: str, tmp_path: Path, ids_file: Path) -> None:
     """The same check in a new process continues the killed one."""
-    with Server(processing_seconds=3600) as box:
+    with Server(dialect=dialect, processing_seconds=3600) as box:
         first = subprocess.Popen([sys.executable, "-c", CHECK, str(ids_file), "1000"], env=environment(box, tmp_path))
         until(lambda: box.service.requests["upload"] >= 1)
         first.kill()
@@ -91,9 +92,9 @@ def test_running_the_cell_again_after_a_kill_makes_no_second_job(tmp_path: Path,
         assert box.service.requests["create"] == 1
 
 
-def test_a_second_process_follows_and_takes_over(tmp_path: Path, ids_file: Path) -> None:
+def test_a_second_process_follows_and_takes_over(dialect: str, tmp_path: Path, ids_file: Path) -> None:
     """While one process drives a run, another only reads along; when the first is killed it carries on alone."""
-    with Server(processing_seconds=3600) as box:
+    with Server(dialect=dialect, processing_seconds=3600) as box:
         first = subprocess.Popen([sys.executable, "-c", CHECK, str(ids_file), "1000"], env=environment(box, tmp_path))
         until(lambda: box.service.requests["get"] >= 1)
         (run_id,) = xc.runs().index
@@ -112,9 +113,9 @@ def test_a_second_process_follows_and_takes_over(tmp_path: Path, ids_file: Path)
         assert box.service.requests["create"] == 1
 
 
-def test_two_kernels_starting_the_same_check_make_one_job(tmp_path: Path, ids_file: Path) -> None:
+def test_two_kernels_starting_the_same_check_make_one_job(dialect: str, tmp_path: Path, ids_file: Path) -> None:
     """Two processes that check the same IDs at once share one run."""
-    with Server() as box:
+    with Server(dialect=dialect) as box:
         command = [sys.executable, "-c", CHECK, str(ids_file), "100"]
         both = [subprocess.Popen(command, env=environment(box, tmp_path)) for _ in range(2)]
         assert [process.wait(60) for process in both] == [0, 0]
@@ -124,7 +125,9 @@ def test_two_kernels_starting_the_same_check_make_one_job(tmp_path: Path, ids_fi
 
 
 @pytest.mark.parametrize("moment", ["create", "get", "upload", "download"])
-def test_a_lost_answer_makes_no_second_job(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_answer_makes_no_second_job(
+    dialect: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The service does its part but its answer is lost, once: the run goes on with the same job and the truth."""
     from xcompliance_pd.transport import Transport
 
@@ -140,16 +143,16 @@ def test_a_lost_answer_makes_no_second_job(moment: str, tmp_path: Path, monkeypa
         return result
 
     monkeypatch.setattr(Transport, verb, losing)
-    with Server() as box:
+    with Server(dialect=dialect) as box:
         checked = pd.DataFrame({"id": IDS}).compliance.check("id", client=quick(box))
         assert lost.is_set()
         assert checked["compliance_status"].tolist() == box.expected(IDS)["status"].tolist()
         assert len(box.service.jobs) == 1
 
 
-def test_a_foreign_job_is_waited_for(tmp_path: Path) -> None:
+def test_a_foreign_job_is_waited_for(dialect: str, tmp_path: Path) -> None:
     """Somebody else's active job of the type blocks ours: it is named, waited for, and left alone."""
-    with Server(processing_seconds=0) as box:
+    with Server(dialect=dialect, processing_seconds=0) as box:
         foreign = box.service.create({}, {"type": "tweets", "name": "somebody else's"})["data"]["id"]
         run = pd.DataFrame({"id": IDS}).compliance.submit("id", client=quick(box, poll_interval=0.05))
         until(lambda: foreign in run.snapshot().note)
@@ -159,9 +162,9 @@ def test_a_foreign_job_is_waited_for(tmp_path: Path) -> None:
         assert [job.failed for job in box.service.jobs] == [True, False]
 
 
-def test_an_interrupted_check_says_how_to_go_on(tmp_path: Path, ids_file: Path) -> None:
+def test_an_interrupted_check_says_how_to_go_on(dialect: str, tmp_path: Path, ids_file: Path) -> None:
     """Ctrl-C ends within moments, leaves the job alone and prints the line that continues it."""
-    with Server(processing_seconds=3600) as box:
+    with Server(dialect=dialect, processing_seconds=3600) as box:
         process = subprocess.Popen(
             [sys.executable, "-c", CHECK, str(ids_file), "1000"],
             env=environment(box, tmp_path),

@@ -446,6 +446,14 @@ def test_one_part_is_cut_into_views(count, size):
     assert [int(i) for part in parts for i in part] == ids.tolist()
 
 
+@given(numbers=st.lists(valid_ids, min_size=1, unique=True), size=st.integers(1, 60), bytes_max=st.integers(20, 400))
+def test_no_batch_has_more_bytes_than_a_single_upload_may(numbers, size, bytes_max):
+    """Whatever the batch size, each batch's lines fit into one request, and no ID is lost for it."""
+    found = list(batches([np.array(sorted(numbers))], size, bytes_max))
+    assert all(len(b"".join(encode(batch.ids))) <= bytes_max for batch in found)
+    assert [int(i) for batch in found for i in batch.ids] == sorted(numbers)
+
+
 def test_parts_are_asked_for_one_by_one():
     """The next part is made when there is room for it, so that a large dataset is never in memory as a whole."""
     asked = []

@@ -61,7 +61,16 @@ def test_the_whole_life() -> None:
 
 def results(batch: Batch, grade: Grade, bad: int = 0, foreign: int = 0) -> Batch:
     return life.on_results(
-        batch, grade=grade, sha256="", size=0, coding="identity", lines=0, listed=0, bad_lines=bad, foreign=foreign
+        batch,
+        grade=grade,
+        sha256="",
+        size=0,
+        coding="identity",
+        lines=0,
+        listed=0,
+        undecided=0,
+        bad_lines=bad,
+        foreign=foreign,
     )
 
 
@@ -198,6 +207,28 @@ def test_failed_says_why() -> None:
     assert (batch.phase, batch.reason) == (Phase.DEAD, "X says it failed: too many IDs")
 
 
+def test_a_job_on_a_cut_file_is_cancelled_and_not_only_left() -> None:
+    """In a run that is to end, a job that runs on half a file of ours is still active, so it is cancelled as well."""
+    (wanted,) = life.cancel(run(life.uploading(OPEN))).batches
+    seen = saw(wanted, job("in_progress"))
+    assert seen.phase in life.ACTIVE
+    assert life.next_step(seen, NOW, NOW, True, job("in_progress")) is Step.CANCEL
+    complete = saw(life.cancelling(seen), job("complete"))
+    assert complete.phase is Phase.PLANNED, "its results prove nothing"
+    assert life.next_step(complete, NOW, NOW, True, None) is Step.END
+    assert life.end(complete).reason == life.CANCELLED
+
+
+def test_what_was_never_sent_is_ended_last() -> None:
+    """While a job is still active the service may turn out not to cancel, and then nothing is to be changed."""
+    record = life.cancel(run(SUBMITTED, replace(BATCH, number=2)))
+    assert life.choose(record, NOW, NOW, {"77": job("in_progress")})[1] is Step.CANCEL
+    over = record.with_batch(saw(life.cancelling(record.batches[0]), job("failed")))
+    batch, step, _ = life.choose(over, NOW, NOW, {})
+    assert (batch and batch.number, step) == (2, Step.END)
+    assert life.keep(record).batches[1] == replace(BATCH, number=2)
+
+
 @given(st.sampled_from(list(Phase)), st.sampled_from(list(JobStatus)))
 def test_no_status_makes_a_batch_done(phase: Phase, status: JobStatus) -> None:
     """DONE is reached through a result file only, whatever X's status says."""
@@ -284,6 +315,54 @@ def test_expired_upload_url_means_a_look_and_then_a_new_job() -> None:
     assert (after.phase, after.attempt, stop) == (Phase.OPEN, 1, False)
     after, stop = failed(saw(after, job()), Step.UPLOAD, expired)
     assert (after.phase, after.attempt, stop) == (Phase.PLANNED, 2, False)
+
+
+LATE = NOW + 15 * 60
+FORBIDDEN = Refused("403", status=403, code="not-authorized-for-resource")
+
+
+def test_an_upload_refused_after_the_window_is_a_late_one() -> None:
+    """A service without the storage's words: a 4xx after the end of the URL, by the server's clock, means a new job."""
+    after, stop = failed(OPEN, Step.UPLOAD, FORBIDDEN, server_now=LATE)
+    assert (after.phase, after.attempt, stop) == (Phase.OPEN, 1, False)
+    after, stop = failed(saw(after, job()), Step.UPLOAD, FORBIDDEN, server_now=LATE)
+    assert (after.phase, after.attempt, stop) == (Phase.PLANNED, 2, False)
+    assert failed(OPEN, Step.UPLOAD, FORBIDDEN, server_now=LATE - 1)[1], "in time it is told at once"
+    lost = Unavailable("503", status=503, retryable=True)
+    assert failed(replace(OPEN, byte_failures=1), Step.UPLOAD, lost, server_now=LATE)[0].phase is Phase.OPEN
+
+
+def test_a_conflict_on_upload_means_a_look_and_then_a_new_job() -> None:
+    """409 says that the job has its file: look; if it waits all the same, the fifth 409 in a row ends it."""
+    batch = OPEN
+    for _ in range(life.FAILURES_MAX - 1):
+        batch, stop = failed(batch, Step.UPLOAD, Refused("409", status=409, code="conflict"))
+        batch = saw(batch, job())
+        assert (batch.phase, batch.attempt, stop) == (Phase.OPEN, 1, False)
+    batch, stop = failed(batch, Step.UPLOAD, Refused("409", status=409))
+    assert (batch.phase, batch.attempt, stop) == (Phase.PLANNED, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "at"), [((409, "conflict"), NOW), ((400, "ExpiredToken"), NOW), ((403, None), LATE), ((400, None), NOW)]
+)
+def test_what_a_refused_upload_says_of_the_one_before(refusal: tuple[int, str | None], at: float) -> None:
+    """One that came too late, or second, leaves the first one as it was; any other is the latest, and was refused."""
+    whole, cut = life.upload_left(life.uploading(OPEN)), life.uploading(OPEN)
+    needless = refusal != (400, None)
+    assert life.upload_refused(OPEN, *refusal, at).upload_cut, "there was none before"
+    assert life.upload_refused(cut, *refusal, at).upload_cut, "a cut one is never believed"
+    assert life.upload_refused(whole, *refusal, at).upload_cut is not needless
+
+
+def test_results_refused_after_their_end_are_gone() -> None:
+    """A 4xx to a download after the end of its URL is asked for anew, five times; then the results are gone."""
+    batch = saw(SUBMITTED, job("complete", download_expires_at=T0 + timedelta(days=7)))
+    assert failed(batch, Step.DOWNLOAD, FORBIDDEN, server_now=NOW + 7 * 86_400 - 1)[1], "in time it is told at once"
+    for _ in range(life.DOWNLOADS_MAX):
+        batch, stop = failed(batch, Step.DOWNLOAD, FORBIDDEN, server_now=NOW + 7 * 86_400)
+        assert not stop
+    assert (batch.phase, batch.reason) == (Phase.DEAD, "its results are gone (X keeps them for seven days)")
 
 
 def test_missing_results_are_never_no_findings() -> None:

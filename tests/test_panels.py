@@ -57,8 +57,8 @@ def until(condition: Callable[[], object]) -> None:
 class Far(xc.Sandbox):
     """A sandbox whose jobs end when a test says so, and the runs that were started against it."""
 
-    def __init__(self) -> None:
-        super().__init__(FINDINGS, complete_after=1)
+    def __init__(self, dialect: str = "gcs") -> None:
+        super().__init__(FINDINGS, dialect, complete_after=1)
         self.runs: list[Run] = []
         self.hold()
 
@@ -174,7 +174,12 @@ def cells(html: str) -> list[list[str]]:
 
 
 def enabled(widget: Any) -> list[str]:
-    return [part.description for part in tree(widget) if isinstance(part, ipywidgets.Button) and not part.disabled]
+    """The buttons that can be seen and pressed."""
+    if getattr(widget.layout, "display", None) == "none":
+        return []
+    if isinstance(widget, ipywidgets.Button):
+        return [] if widget.disabled else [widget.description]
+    return [name for part in getattr(widget, "children", ()) for name in enabled(part)]
 
 
 # --------------------------------------------------------------------------- JobMonitor
@@ -186,7 +191,7 @@ def test_the_card_moves_and_the_buttons_follow(far: Far) -> None:
     watch = xc.JobMonitor(run)
     box = watch.panel
     until(lambda: "◷ processing (waiting)" in said(box))
-    assert enabled(box) == ["Stop watching"]
+    assert enabled(box) == ["Stop watching", "Cancel job"]
     far.release()
     until(lambda: "Done. 3 of 4 IDs need action, 1 proved compliant." in said(box))
     assert enabled(box) == ["Show results"]
@@ -210,9 +215,9 @@ def test_stop_watching_stops_and_resume_goes_on(far: Far) -> None:
     until(lambda: "processing (stopped here)" in said(box))
     assert run.status == "stopped"
     assert "Next look" not in said(box)
-    assert enabled(box) == ["Resume"]
+    assert enabled(box) == ["Resume", "Cancel job"]
     press(box, "Resume")
-    until(lambda: enabled(box) == ["Stop watching"])
+    until(lambda: enabled(box) == ["Stop watching", "Cancel job"])
     assert run.status in ("running", "waiting")
     far.release()
     until(lambda: "Done." in said(box))
@@ -251,10 +256,10 @@ def test_stop_watching_does_not_block(far: Far, monkeypatch: pytest.MonkeyPatch)
         press(box, "Stop watching")
         assert run.status in ("running", "waiting"), "the thread lives"
         assert set(waited) <= {0}
-        assert enabled(box) == []
+        assert enabled(box) == ["Cancel job"]
     finally:
         gate.set()
-    until(lambda: enabled(box) == ["Resume"])
+    until(lambda: enabled(box) == ["Resume", "Cancel job"])
 
 
 def test_stop_with_no_timeout_tells_and_does_not_wait(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +276,38 @@ def test_stop_with_no_timeout_tells_and_does_not_wait(far: Far, monkeypatch: pyt
     finally:
         gate.set()
     until(lambda: run.status == "stopped")
+
+
+def test_cancel_asks_and_only_yes_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The button asks first; "no" changes nothing, "yes" returns at once, and the card tells that it was cancelled."""
+    with Far("xapi") as far:
+        run = far.submit()
+        box = xc.JobMonitor(run).panel
+        press(box, "Cancel job")
+        assert enabled(box) == ["Stop watching", "Cancel job", "Yes, cancel it", "Let it go on"]
+        press(box, "Let it go on")
+        assert enabled(box) == ["Stop watching", "Cancel job"]
+        assert run.record.batches[0].cancels is None
+        press(box, "Cancel job")
+        waited = joins(run, monkeypatch)
+        press(box, "Yes, cancel it")
+        assert waited == []
+        until(lambda: "Batch 1 was cancelled." in said(box))
+        assert enabled(box) == []
+        assert [job.failed for job in far.service.jobs] == [True]
+
+
+def test_where_nothing_can_be_cancelled_the_card_says_so(far: Far) -> None:
+    """On the older dialect the run is as before, and can be resumed."""
+    run = far.submit()
+    box = xc.JobMonitor(run).panel
+    press(box, "Cancel job")
+    press(box, "Yes, cancel it")
+    until(lambda: "This service cannot cancel jobs (HTTP 405), so nothing was changed" in said(box))
+    assert enabled(box) == ["Resume", "Cancel job"]
+    press(box, "Resume")
+    far.release()
+    until(lambda: "Done." in said(box))
 
 
 def test_show_results_shows_counts_and_no_id(far: Far) -> None:
@@ -327,7 +364,7 @@ def test_a_run_that_wait_drives_moves_too(far: Far) -> None:
     """With `wait` in another thread the run counts as driven, its monitor moves, and Stop watching ends that wait."""
     run = far.open()
     box = xc.JobMonitor(run).panel
-    assert enabled(box) == ["Resume"]
+    assert enabled(box) == ["Resume", "Cancel job"]
     errors: list[BaseException] = []
 
     def drive() -> None:
@@ -339,7 +376,7 @@ def test_a_run_that_wait_drives_moves_too(far: Far) -> None:
     for ended in ("processing (stopped here)", "Done."):
         thread = threading.Thread(target=drive, daemon=True)
         thread.start()
-        until(lambda: enabled(box) == ["Stop watching"] and "processing (waiting)" in said(box))
+        until(lambda: enabled(box) == ["Stop watching", "Cancel job"] and "processing (waiting)" in said(box))
         assert run.status in ("running", "waiting")
         if ended == "Done.":
             far.release()
@@ -372,7 +409,7 @@ def test_at_the_end_plain_html_takes_the_place_of_the_buttons(far: Far, screen: 
     assert formatted(xc.JobMonitor(run)) == {}
     shown, controls = screen
     assert VIEW not in shown.bundles[0]
-    assert enabled(controls.widget) == ["Stop watching"]
+    assert enabled(controls.widget) == ["Stop watching", "Cancel job"]
     assert "Stop" not in controls.html, "words for those who see no widgets"
     far.release()
     until(lambda: VIEW not in controls.bundles[-1])
@@ -417,7 +454,7 @@ def test_closing_a_monitor_leaves_the_run_alone(far: Far, screen: list[Place]) -
     assert set(_instances) == before
     assert run.status in ("running", "waiting")
     formatted(watch)
-    assert enabled(screen[-1].widget) == ["Stop watching"]
+    assert enabled(screen[-1].widget) == ["Stop watching", "Cancel job"]
 
 
 def test_a_run_that_ended_is_one_plain_output(far: Far, screen: list[Place]) -> None:
@@ -450,7 +487,7 @@ def test_a_forgotten_run_is_told(far: Far, screen: list[Place]) -> None:
     watch = xc.JobMonitor(run)
     box = watch.panel
     run.forget()
-    until(lambda: enabled(box) == ["Resume"])
+    until(lambda: enabled(box) == ["Resume", "Cancel job"])
     press(box, "Resume")
     assert f"There is no run {run.id}" in said(box)
     bundle = formatted(watch)
@@ -554,7 +591,7 @@ def test_a_run_that_goes_on_shows_its_monitor(far: Far, screen: list[Place]) -> 
     assert formatted(run) == {}
     assert formatted(run) == {}
     assert len(screen) == 2
-    assert enabled(screen[1].widget) == ["Stop watching"]
+    assert enabled(screen[1].widget) == ["Stop watching", "Cancel job"]
     far.release()
     until(lambda: VIEW not in screen[1].bundles[-1])
     bundle = formatted(run)
@@ -654,7 +691,7 @@ def test_the_browser_filters_by_text_and_by_state(far: Far, three: dict[str, Run
         text.value, state.value = typed, chosen
         assert listed(box) == [three[name].id for name in found]
     assert "No run passes the filter." in said(box)
-    assert enabled(box) == ["Refresh", "Yes, forget it", "Keep it"]
+    assert enabled(box) == ["Refresh"]
     state.value = "done"
     assert "No run passes" not in said(box)
 
@@ -821,7 +858,7 @@ def test_an_empty_ledger_is_told(far: Far) -> None:
     assert repr(browse) == "There is no run in this ledger yet."
     assert "There is no run in this ledger yet." in words(browse.record()["text/html"])
     assert "There is no run in this ledger yet." in said(browse.panel)
-    assert enabled(browse.panel) == ["Refresh", "Yes, forget it", "Keep it"]
+    assert enabled(browse.panel) == ["Refresh"]
 
 
 def test_without_a_client_the_browser_is_of_the_user_s_ledger(far: Far) -> None:
@@ -1037,7 +1074,7 @@ def test_no_trait_holds_an_id_a_token_or_a_signature(far: Far, pytestconfig: pyt
     watch, browse = xc.JobMonitor(run).panel, xc.RunBrowser(far.quick()).panel
     look(watch)
     press(watch, "Stop watching")
-    until(lambda: enabled(watch) == ["Resume"])
+    until(lambda: enabled(watch) == ["Resume", "Cancel job"])
     press(browse, "Resume")
     look(browse)
     far.release()

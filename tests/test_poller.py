@@ -25,6 +25,7 @@ from xcompliance_pd.runner import Clock
 from xcompliance_pd.sandbox import Server
 from xcompliance_pd.widgets import card
 
+DIALECTS = ("gcs", "xapi")
 START = 1_700_000_000.0
 WINDOW = 900.0  # seconds of a rate-limit window
 BASIC = (15, 5, 5)  # requests of a window to create, get and list in X's Basic tier
@@ -84,11 +85,11 @@ class World:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
+def world(dialect: str) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
     def make(**settings: Any) -> World:
-        made.append(World(**settings))
+        made.append(World(dialect=dialect, **settings))
         return made[-1]
 
     yield make

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .protocol import ID_MAX
+from .protocol import ID_MAX, UPLOAD_MAX
 
 EXAMPLES = 3  # invalid rows that a message names
 DIGITS_MAX = 19  # of an ID
@@ -536,7 +536,7 @@ class Slice(NamedTuple):
     last: int
 
 
-def batches(parts: Iterable[Ints], size: int) -> Iterator[Slice]:
+def batches(parts: Iterable[Ints], size: int, bytes_max: int = UPLOAD_MAX) -> Iterator[Slice]:
     """Gather the IDs of parts into batches: whole parts while they fit, and each larger part by itself in several.
 
     Parameters
@@ -546,6 +546,9 @@ def batches(parts: Iterable[Ints], size: int) -> Iterator[Slice]:
         fill a batch.
     size : int
         IDs per batch, at least 1.
+    bytes_max : int
+        Bytes that a batch's lines may have. An ID counts as the longest there is, so that this needs no look at any;
+        X's limit is 53 million of them.
 
     Yields
     ------
@@ -567,6 +570,7 @@ def batches(parts: Iterable[Ints], size: int) -> Iterator[Slice]:
     """
     if size < 1:
         raise InputError(f"A batch of {size} IDs is not possible. Use a batch_size of 1 or more.")
+    size = min(size, bytes_max // (DIGITS_MAX + 1))  # a newline each
     held: list[Ints] = []
     first = last = 0
     for number, part in enumerate(parts):

@@ -19,13 +19,19 @@ CREATING   CREATE    a job                                                by its
 OPEN       UPLOAD    200, and the hashes agree where given                SUBMITTED
            UPLOAD    200, but other hashes: the job got damaged IDs       PLANNED, a new job
            UPLOAD    anything else                                        OPEN, and LOOK before trying again
+           UPLOAD    too late, or 409 again and again, and it still waits PLANNED, a new job
            REPLAN    the upload window has closed                         PLANNED, a new job (3 at most), or DEAD
 any        LOOK      a job                                                by its status (`BY_STATUS`)
 any        LOOK      it moved on, but our upload was cut or never made    PLANNED, a new job
 READY      DOWNLOAD  a whole result                                       DONE
            DOWNLOAD  damaged 5 times, or proof is not to be had           DONE, but unproved
            DOWNLOAD  the results are gone                                 DEAD
+any        CANCEL    anything: only a LOOK says what came of it           the same, then LOOK
+PLANNED    END       nothing of a run that is to be cancelled is active   DEAD
 ========== ========= ==================================================== =================================
+
+Cancelling is an intent on disk (`Batch.cancels`) before it is a request, so whoever drives the run next goes on with
+it. Only a look says what came of it: a job that had ended well meanwhile is downloaded as ever.
 
 Creating is the one request that must not be repeated blindly: CREATING is on disk before it, and only a batch
 found in CREATING looks for a job with its name. No URL is ever written down: asking for the job gives fresh ones.
@@ -46,6 +52,7 @@ from .errors import RateLimited, RemoteError, UnexpectedResponse
 from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit, redact
 
 ATTEMPTS_MAX = 3  # jobs for one batch
+CANCELS_MAX = 3  # requests to cancel one job
 DOWNLOADS_MAX = 5  # downloads of one result
 FAILURES_MAX = 5  # failures in a row while nothing is at stake, or while a sandbox does not answer
 WAIT_MAX = 900.0  # seconds; a rate-limit window (https://docs.x.com/x-api/fundamentals/rate-limits)
@@ -72,12 +79,14 @@ ACTIVE: Final = frozenset({Phase.CREATING, Phase.OPEN, Phase.SUBMITTED})  # hold
 class Step(StrEnum):
     """What a batch may need, most urgent first: an upload window is short, results wait for days."""
 
+    CANCEL = "cancel"
     UPLOAD = "upload"
     REPLAN = "replan"
     ADOPT = "adopt"
     CREATE = "create"
     LOOK = "look"
     DOWNLOAD = "download"
+    END = "end"
     WAIT = "wait"
     NONE = "none"
 
@@ -137,6 +146,7 @@ class Batch:
     past_jobs: tuple[str, ...] = ()  # jobs that expired before they got the file
     job_created_at: float | None = None  # server time
     upload_expires_at: float | None = None  # server time
+    download_expires_at: float | None = None  # server time
     uploads: int = 0  # begun
     upload_cut: bool = False  # the latest upload broke off before its end, or was refused
     upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
@@ -156,10 +166,15 @@ class Batch:
     results_bytes: int | None = None
     results_coding: str = "identity"
     lines: int | None = None
-    listed: int | None = None  # distinct IDs of this batch with a record
+    listed: int | None = None  # distinct IDs of this batch with a verdict
+    undecided: int = 0  # distinct IDs of this batch with a record, but none that is a verdict
     bad_lines: int = 0
     foreign: int = 0  # records for IDs that were not sent
     reason: str | None = None  # why it is dead or unproved
+    cancels: int | None = None  # requests to cancel its job, begun; None unless it is to be cancelled
+
+
+CANCELLED = "cancelled"  # the reason of a batch that was
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +253,8 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
     """
     if batch.phase in ENDED:
         return Step.NONE
+    if batch.phase is Phase.PLANNED and batch.cancels is not None:
+        return Step.END if slot_free else Step.WAIT  # last: if the service cannot cancel, nothing is to be changed
     # A wait longer than any we would plan means that our clock was set back.
     if batch.look_at is not None and now < batch.look_at <= now + WAIT_MAX:
         return Step.WAIT
@@ -245,6 +262,8 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
         return Step.CREATE if slot_free else Step.WAIT
     if batch.phase is Phase.CREATING:
         return Step.ADOPT
+    if batch.cancels is not None and batch.phase in ACTIVE and job is not None:
+        return Step.CANCEL
     if batch.phase is Phase.SUBMITTED or job is None:
         return Step.LOOK
     if batch.phase is Phase.READY:
@@ -335,6 +354,7 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
         job_id=job.id,
         job_created_at=_epoch(job.created_at) if fresh else batch.job_created_at,
         upload_expires_at=_epoch(job.upload_expires_at) or batch.upload_expires_at,
+        download_expires_at=_epoch(job.download_expires_at) or batch.download_expires_at,
         looks=0 if fresh else batch.looks + 1,
         failures=0,
         failing_since=batch.failing_since if batch.byte_failures else None,
@@ -349,6 +369,11 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
     phase = BY_STATUS[seen.phase].get(status, seen.phase)
     if phase is Phase.PLANNED:
         return replan(seen)
+    if batch.cancels is not None and phase in ACTIVE:
+        # Not the place to replan: a job that is still active has to be cancelled, whatever it runs on.
+        return replace(seen, phase=phase, look_at=now + wait if batch.cancels else None)
+    if phase is Phase.DEAD and status is _F and batch.cancels:
+        return replace(seen, phase=phase, look_at=None, reason=CANCELLED)
     if phase is Phase.DEAD:
         why = "its results are gone (X keeps them for seven days)" if status is _E else "X says it failed"
         return replace(seen, phase=phase, look_at=None, reason=why + (f": {job.error}" if job.error else ""))
@@ -393,6 +418,28 @@ def upload_left(batch: Batch) -> Batch:
     return replace(batch, upload_cut=False)
 
 
+def upload_refused(batch: Batch, status: int | None, code: str | None, server_now: float) -> Batch:
+    """An upload was refused; `batch` is as it was before it.
+
+    If only because there was one already, or because it came too late, then what an earlier one did still stands.
+    """
+    needless = status == 409 or upload_is_late(batch, status, code, server_now)
+    return replace(
+        batch, uploads=batch.uploads + 1, upload_cut=batch.upload_cut if needless and batch.uploads else True
+    )
+
+
+def upload_is_late(batch: Batch, status: int | None, code: str | None, server_now: float) -> bool:
+    """Whether an upload was refused because its URL is too old."""
+    return code == URL_EXPIRED or _refused_after(batch.upload_expires_at, status, server_now)
+
+
+def _refused_after(end: float | None, status: int | None, server_now: float) -> bool:
+    """Whether a 4xx came after the end of a URL: how the newer dialect refuses one is not known."""
+    refused = status is not None and 400 <= status < 500 and status not in (408, 429)
+    return refused and end is not None and server_now >= end
+
+
 def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wait: float) -> Batch:
     """The upload was answered with 200, and with our hashes where it named any."""
     return replace(
@@ -405,6 +452,29 @@ def uploaded(batch: Batch, proof: str, server_date: float | None, now: float, wa
         failing_since=None,
         look_at=now + wait,
     )
+
+
+def cancel(run: RunRecord) -> RunRecord:
+    """The user wants an end of it: no batch is sent any more, and X's active jobs are cancelled."""
+    return replace(
+        run,
+        batches=tuple(b if b.phase in ENDED else replace(b, cancels=b.cancels or 0, look_at=None) for b in run.batches),
+    )
+
+
+def keep(run: RunRecord) -> RunRecord:
+    """The run goes on after all: the service cannot cancel."""
+    return replace(run, batches=tuple(b if b.phase in ENDED else replace(b, cancels=None) for b in run.batches))
+
+
+def cancelling(batch: Batch) -> Batch:
+    """Written down before the request leaves: from here on a job that X says has failed was cancelled."""
+    return replace(batch, cancels=(batch.cancels or 0) + 1)
+
+
+def end(batch: Batch) -> Batch:
+    """No job of this batch exists, and none is to be made."""
+    return replace(batch, phase=Phase.DEAD, look_at=None, blocked_by=None, reason=CANCELLED)
 
 
 def replan(batch: Batch) -> Batch:
@@ -420,6 +490,7 @@ def replan(batch: Batch) -> Batch:
         job_id=None,
         job_created_at=None,
         upload_expires_at=None,
+        download_expires_at=None,
         uploads=0,
         upload_cut=False,
         upload_proof=None,
@@ -447,6 +518,7 @@ def on_results(
     coding: str,
     lines: int,
     listed: int,
+    undecided: int,
     bad_lines: int,
     foreign: int,
     why: str | None = None,
@@ -471,6 +543,7 @@ def on_results(
         results_coding=coding,
         lines=lines,
         listed=listed,
+        undecided=undecided,
         bad_lines=bad_lines,
         foreign=foreign,
         reason=why,
@@ -539,10 +612,14 @@ def on_error(
         phase = Phase.PLANNED if none_made else Phase.CREATING
         stop = not error.retryable or (lasting and (sandbox or (none_made and not at_stake)))
         return replace(halted if stop else later, phase=phase), stop
-    if step is Step.UPLOAD and error.code == URL_EXPIRED:
+    if step is Step.UPLOAD and upload_is_late(batch, error.status, error.code, server_now):
         # An earlier upload may have arrived: look first. If the job still waits, the window has closed.
         return (replan(batch) if batch.byte_failures else later), False
-    if step is Step.DOWNLOAD and (error.code in NO_OBJECT or error.code == URL_EXPIRED):
+    if step is Step.UPLOAD and error.status == 409:
+        # guess: the job has got its one upload. If it goes on waiting all the same, another job is tried.
+        return (replan(batch) if failures >= FAILURES_MAX else later), False
+    late = error.code == URL_EXPIRED or _refused_after(batch.download_expires_at, error.status, server_now)
+    if step is Step.DOWNLOAD and (late or error.code in NO_OBJECT):
         if batch.downloads + 1 >= DOWNLOADS_MAX:
             return results_gone(batch), False
         return replace(batch, downloads=batch.downloads + 1, look_at=later.look_at), False
@@ -593,6 +670,8 @@ class Snapshot:
         IDs that X listed so far; None before any result.
     unproved : int
         IDs whose absence from the results could not be proved.
+    undecided : int
+        IDs of which the results say only that there was an error; counted where absence is proved.
     """
 
     run_id: str
@@ -615,6 +694,7 @@ class Snapshot:
     unproved: int
     grades: tuple[str, ...]
     note: str
+    undecided: int = 0
 
 
 def snapshot(
@@ -654,6 +734,7 @@ def snapshot(
         upload_window=min(windows, default=None),
         listed=sum(listed) if listed else None,
         unproved=sum(b.ids - (b.listed or 0) for b in batches if b.phase is Phase.DONE and not b.proved),
+        undecided=sum(b.undecided for b in batches if b.phase is Phase.DONE and b.proved),
         grades=tuple(sorted({str(b.grade) for b in batches if b.grade is not None})),
         note=stopped if stopped and state == "stopped" else _note(batches),
     )
@@ -665,10 +746,14 @@ def _note(batches: Sequence[Batch]) -> str:
 
 def _batch_note(batch: Batch) -> str:
     which = f"Batch {batch.number}"
+    if batch.phase is Phase.DEAD and batch.reason == CANCELLED:
+        return f"{which} was cancelled."
     if batch.phase is Phase.DEAD:
         return f"{which} failed: {batch.reason}."
     if batch.phase is Phase.DONE:
         return "" if batch.proved else f"{which} proves nothing about IDs it does not list: {batch.reason}."
+    if batch.cancels is not None and batch.phase in ACTIVE and batch.failing_since is None:
+        return f"{which} is being cancelled."
     if batch.blocked_by is not None:
         return f"Waiting for job {batch.blocked_by}: X runs one job of a type at a time."
     if batch.failing_since is not None:

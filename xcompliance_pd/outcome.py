@@ -239,10 +239,12 @@ def parse(data: bytes, coding: str, limit: int) -> tuple[Results, str | None]:
     return results.read(blocks()), error[0] if error else None
 
 
-def reconcile(findings: pd.DataFrame, sent: Ints) -> tuple[int, int]:
-    """Return how many distinct IDs of ours have a verdict, and how many records are for IDs that were not sent."""
+def reconcile(findings: pd.DataFrame, sent: Ints) -> tuple[int, int, int]:
+    """Return how many distinct IDs of ours have a verdict, how many only an error, and how many records are foreign."""
     place = verdicts.locate(sent, findings["id"].to_numpy())
     judged = results.judged(findings).to_numpy(dtype=bool)
-    told = np.zeros(len(sent), dtype=np.bool_)
+    named, told = np.zeros(len(sent), dtype=np.bool_), np.zeros(len(sent), dtype=np.bool_)
+    named[place[place >= 0]] = True
     told[place[judged & (place >= 0)]] = True
-    return int(np.count_nonzero(told)), int(np.count_nonzero(place < 0))
+    listed = int(np.count_nonzero(told))
+    return listed, int(np.count_nonzero(named)) - listed, int(np.count_nonzero(place < 0))

@@ -41,6 +41,7 @@ DEFAULT_BASE_URL = "https://api.x.com"  # [spec] servers
 JOBS_PATH = "/2/compliance/jobs"  # [spec] paths
 JOB_NAME_MAX = 64  # [spec] ComplianceJobName.maxLength
 UPLOAD_CONTENT_TYPE = "text/plain"  # [quickstart] step 2; signed, so byte-exact
+UPLOAD_MAX = 2**30  # bytes of a single PUT [410]; the older dialect names no limit
 ID_MAX = 2**63 - 1  # IDs are unsigned 63-bit integers: https://docs.x.com/fundamentals/x-ids
 
 BASE_URL_VARIABLE = "XCOMPLIANCE_API_URL"

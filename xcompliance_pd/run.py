@@ -49,6 +49,7 @@ class Run:
         self._runner = runner
         self._guard = threading.RLock()
         self._stop = threading.Event()
+        self._cancel = threading.Event()  # somebody wants the run cancelled, which is not written down yet
         self._thread: threading.Thread | None = None
         self._waiting: threading.Thread | None = None  # drives the run in `wait`
         self._error: BaseException | None = None
@@ -202,8 +203,18 @@ class Run:
         try:
             while not stop.is_set():
                 if lock.is_locked or self._runner.ledger.take(lock):
+                    if self._cancel.is_set():
+                        self._runner.cancel(self.id)
+                        self._cancel.clear()
                     tick = self._runner.advance(self.id)
                     snapshot, wait = tick.snapshot, tick.wait
+                elif self._cancel.is_set() and not self.done():
+                    self._cancel.clear()
+                    raise LedgerError(
+                        f"Another process drives {self.id} at the moment, so it was not cancelled. Cancel it there, or "
+                        "stop it there first.",
+                        run_id=self.id,
+                    )
                 else:
                     snapshot = self._runner.snapshot(self.id)
                     wait = None if self.done() else FOLLOW
@@ -211,7 +222,7 @@ class Run:
                 if wait is None:
                     return
                 until = clock.monotonic() + wait
-                while (left := until - clock.monotonic()) > 0 and not stop.is_set():
+                while (left := until - clock.monotonic()) > 0 and not (stop.is_set() or self._cancel.is_set()):
                     limit = self._check(deadline)
                     clock.pause(stop, min(left, limit, TICK))  # the only wait; `stop` ends it, and so does Ctrl-C
                     self._tell(self._runner.snapshot(self.id), watch)
@@ -244,6 +255,49 @@ class Run:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=timeout)
+
+    def cancel(self, timeout: float | None = None) -> Run:
+        """End the run: batches that were not sent never are, and X is asked to cancel the jobs it has not finished.
+
+        What X then says of a job decides: one that was complete already is downloaded as ever. Whatever has results
+        stays joinable with ``partial=True``; the other rows are unchecked. The wish is written down first, so if this
+        process ends amid it, whoever goes on with the run ends it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the end; with 0 a background thread sees to it and nobody waits.
+
+        Returns
+        -------
+        Run
+            Itself.
+
+        Raises
+        ------
+        Refused
+            This service cannot cancel jobs, as X's could not before September 2026. Nothing was changed, and the run
+            can go on.
+        LedgerError
+            Another process drives the run.
+        WaitTimeout
+            `timeout` is used up.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+        >>> with xc.Sandbox(dialect="xapi", processing_seconds=3600) as box:
+        ...     run = xc.submit(posts, "id", client=box.client).cancel()
+        >>> run.record.batches[0].reason
+        'cancelled'
+        """
+        if self._stop.is_set():
+            self.stop()  # a thread that was told to stop holds the lock until its exchange is over
+        self._cancel.set()
+        if timeout == 0:
+            return self if self._driven() else self.start()
+        return self.wait(timeout)
 
     def add_watch(self, function: Watch) -> Callable[[], None]:
         """Call `function(snapshot)` whenever there is something to show, and when the run ends or is stopped.

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from . import ids as id_rules
 from . import lifecycle, outcome, protocol
 from .digest import Grade, damage, grade, hashes_agree
-from .errors import AuthError, ComplianceError, JobError, RemoteError, UnexpectedResponse, WaitTimeout
+from .errors import AuthError, ComplianceError, JobError, Refused, RemoteError, UnexpectedResponse, WaitTimeout
 from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, Snapshot, Step
@@ -98,6 +98,10 @@ class Runner:
     def _snapshot(self, run: RunRecord, stopped: str | None = None) -> Snapshot:
         return lifecycle.snapshot(run, self.clock.now(), self.server_now(), self._max_requests, stopped=stopped)
 
+    def cancel(self, run_id: str) -> None:
+        """Write down that a run is to end; whoever drives it does the rest, by `advance`."""
+        self.ledger.save(lifecycle.cancel(self.ledger.load(run_id)))
+
     def advance(self, run_id: str) -> Tick:
         """Perform the most urgent step of a run and record it.
 
@@ -171,6 +175,10 @@ class Runner:
             return self._upload(run, batch)
         if step is Step.REPLAN:
             return self._save(run, lifecycle.replan(batch))
+        if step is Step.CANCEL:
+            return self._cancel(run, batch)
+        if step is Step.END:
+            return self._save(run, lifecycle.end(batch))
         if step is Step.DOWNLOAD:
             return self._download(run, batch)
         return self._look(run, batch)
@@ -206,6 +214,31 @@ class Runner:
             return ""
         return f" (created {max(self.server_now() - job.created_at.timestamp(), 0) / 60:.0f} minutes ago)"
 
+    def _cancel(self, run: RunRecord, batch: Batch) -> RunRecord:
+        job = self._jobs.pop(batch.job_id or "")  # whatever the answer is, the job itself is asked for next
+        if (batch.cancels or 0) >= lifecycle.CANCELS_MAX:
+            self.ledger.save(lifecycle.keep(run))
+            raise UnexpectedResponse(
+                f"X was asked {batch.cancels} times to cancel job {job.id} and still shows it as "
+                f"{protocol.redact(job.status, 20)!r}, so it is let go on.",
+                status=200,
+            )
+        run = run.with_batch(lifecycle.cancelling(batch))
+        try:
+            run, _ = self._call(run, protocol.cancel_job(job.id), lambda answer: None)
+        except Refused as error:
+            if error.status in (404, 405):
+                self.ledger.save(lifecycle.keep(self.ledger.load(run.id)))
+                raise Refused(
+                    f"This service cannot cancel jobs (HTTP {error.status}), so nothing was changed: job {job.id} goes "
+                    "on, or expires if it has no IDs yet.",
+                    status=error.status,
+                    code=error.code,
+                ) from None
+            if error.status != 409:  # it was over already
+                raise
+        return self.ledger.load(run.id)
+
     def _look(self, run: RunRecord, batch: Batch) -> RunRecord:
         run, job = self._call(run, protocol.get_job(batch.job_id or ""), protocol.parse_job)
         return self._saw(run, batch, job)
@@ -233,6 +266,7 @@ class Runner:
             body = FileBody(path, leaving)
         try:
             answer = self._transport.put(url, body)
+            self._heard(answer.headers)
             protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
         except RemoteError as error:
             # Nothing sent changes nothing. A whole file whose answer was lost, or a 5xx, may well have been stored;
@@ -240,11 +274,13 @@ class Runner:
             refused = error.status is not None and 400 <= error.status < 500
             if not error.sent:
                 self._save(run, batch)
-            elif refused or not body.left:
+            elif refused:
+                after = lifecycle.upload_refused(batch, error.status, error.code, self.server_now())
+                self._save(run, after)
+            elif not body.left:
                 self._save(run, begun)
             raise
         run, batch = left, lifecycle.upload_left(begun)
-        self._heard(answer.headers)
         agree = self._upload_agrees(run, batch, answer.headers)
         self._jobs.pop(batch.job_id or "", None)
         if agree is False:
@@ -288,7 +324,7 @@ class Runner:
             if found is Grade.UNPROVED:
                 why = why or "the answer carried neither a checksum nor a length"
             sent = self._sent(run, batch)
-            listed, foreign = outcome.reconcile(parsed.findings, sent)
+            listed, undecided, foreign = outcome.reconcile(parsed.findings, sent)
             odd = found is not Grade.HASH and (parsed.bad_count or foreign)
             if (found is Grade.UNPROVED or odd) and not last:
                 why = why or "some of its lines make no sense"
@@ -301,6 +337,7 @@ class Runner:
                 coding=coding,
                 lines=parsed.lines,
                 listed=listed,
+                undecided=undecided,
                 bad_lines=parsed.bad_count,
                 foreign=foreign,
                 why=why,
@@ -383,9 +420,10 @@ class Runner:
         if not run.dead:
             return None
         first = run.dead[0]
+        job = f" (job {first.job_id})" if first.job_id else ""
         return JobError(
-            f"{len(run.dead)} of {len(run.batches)} batches of {run.id} failed; batch {first.number} (job "
-            f"{first.job_id}): {first.reason}. Their rows are unchecked: join(column, run, partial=True) attaches "
+            f"{len(run.dead)} of {len(run.batches)} batches of {run.id} failed; batch {first.number}"
+            f"{job}: {first.reason}. Their rows are unchecked: join(column, run, partial=True) attaches "
             "the rest; check again with fresh=True for a new try.",
             run_id=run.id,
         )

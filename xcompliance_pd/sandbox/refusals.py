@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 _OLDER_PROBLEMS = "https://api.twitter.com/2/problems/"
 _NEWER_PROBLEMS = "https://api.x.com/2/problems/"
 # Of the kinds that are used here those that openapi.json 2.167 still names; "conflict" for one is gone.
-_NEWER_KINDS = ("invalid-request", "not-authorized-for-resource", "resource-not-found")
+NEWER_KINDS = ("invalid-request", "not-authorized-for-resource", "resource-not-found")
 
 
 class Refusal(Exception):
@@ -62,7 +62,7 @@ class Problem(Refusal):
         self._newer = self._more if newer is None else newer
 
     def body(self, newer: bool = False) -> bytes:
-        named = self._kind is not None and (not newer or self._kind in _NEWER_KINDS)
+        named = self._kind is not None and (not newer or self._kind in NEWER_KINDS)
         address = f"{_NEWER_PROBLEMS if newer else _OLDER_PROBLEMS}{self._kind}" if named else "about:blank"
         return json.dumps({**self._said, "type": address, **(self._newer if newer else self._more)}).encode()
 

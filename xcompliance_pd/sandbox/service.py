@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 UPLOAD_SECONDS = 900  # upload_expires_at - created_at in every recording
 DOWNLOAD_SECONDS = 604_800  # download_expires_at - created_at in every recording; "about" both in the newer dialect
-UPLOAD_MAX = 2**30  # bytes of a single PUT: the newer dialect's limit
 WINDOW_SECONDS = 900  # it opens at the first request, not on the clock's quarter hours (recorded 2021-10)
 _LIVES: Mapping[Direction, int] = {"upload": UPLOAD_SECONDS, "download": DOWNLOAD_SECONDS}
 _ACTIVE = (JobStatus.CREATED, JobStatus.IN_PROGRESS)

@@ -7,8 +7,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from ..protocol import UPLOAD_MAX
 from .refusals import Refusal, StorageError
-from .service import UPLOAD_MAX
 from .wire import Handler, Reply
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from ..protocol import JOBS_PATH
+from ..protocol import JOBS_PATH, UPLOAD_MAX
 from .api import ApiHandler
-from .refusals import not_found, plain_problem
-from .service import UPLOAD_MAX
+from .refusals import NEWER_KINDS, Problem, not_found, plain_problem
 from .tickets import Direction
 from .wire import Reply
 
@@ -38,6 +37,9 @@ class XapiHandler(ApiHandler):
         if match := _BYTES.fullmatch(path):
             return ("PUT",) if match[2] == "upload" else ("GET",)
         return (*super().methods(path), *(["DELETE"] if path != JOBS_PATH else []))
+
+    def refusal(self, status: int, code: str, text: str) -> Problem:
+        return plain_problem(status, code, text, code if code in NEWER_KINDS else None)
 
     def answer(self, body: bytes, arrived: float) -> Reply:
         operation = self.operation()

@@ -123,9 +123,10 @@ def outcome(snapshot: Snapshot) -> str:
     ids = f"{snapshot.listed:,} of {snapshot.ids:,} ID{_plural(snapshot.ids)}"
     if snapshot.state != "done" or snapshot.batches_done < snapshot.batches:
         return f"X listed {ids} so far"
-    proved = snapshot.ids - snapshot.listed - snapshot.unproved
+    proved = snapshot.ids - snapshot.listed - snapshot.unproved - snapshot.undecided
     unproved = f", {snapshot.unproved:,} unproved and left unchecked" if snapshot.unproved else ""
-    return f"{ids} need action, {proved:,} proved compliant{unproved}"
+    errors = f", {snapshot.undecided:,} unchecked because X gave an error" if snapshot.undecided else ""
+    return f"{ids} need action, {proved:,} proved compliant{unproved}{errors}"
 
 
 def duration(seconds: float) -> str:

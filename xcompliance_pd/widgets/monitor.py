@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 LISTED_MAX = 200_000  # listed IDs up to which the end of a run also reads the results, which takes about a second
 ROWS_MAX = 30
 NOTHING = "(none)"
+QUESTION = (
+    "Cancel the job? IDs without a result stay unchecked, and another check would send them again. Before September "
+    "2026 X could not cancel; where it cannot, nothing is changed and the card says so."
+)
 
 
 @runtime_checkable
@@ -36,6 +40,7 @@ class Handle(Protocol):
     def snapshot(self) -> Snapshot: ...
     def start(self) -> object: ...
     def stop(self, timeout: float | None = ...) -> None: ...
+    def cancel(self, timeout: float | None = ...) -> object: ...
     def add_watch(self, function: Callable[[Snapshot], None]) -> Callable[[], None]: ...
     def covered(self) -> list[Covered]: ...
     def forget(self) -> None: ...
@@ -48,6 +53,8 @@ class _Parts(NamedTuple):
     stop: Any
     resume: Any
     show: Any
+    cancel: Any
+    asking: Any  # what to do about the job, before it is done
     message: Any
     results: Any
     controls: Any  # all but the card
@@ -55,7 +62,7 @@ class _Parts(NamedTuple):
 
 
 class JobMonitor(Panel):
-    """Watch a run: a card that moves, with buttons to stop watching, to resume, and to show the results.
+    """Watch a run: a card that moves, with buttons to stop watching, to resume, to show the results, and to cancel.
 
     As the last line of a cell it is two outputs. The card stays in the saved notebook; the buttons below it give way
     to a plain table of the results when the run ends, so that no dead widget is left. ``monitor.panel`` is both in
@@ -168,6 +175,7 @@ class JobMonitor(Panel):
                 (self._parts.stop, "disabled", not _driven(snapshot)),
                 (self._parts.resume, "disabled", snapshot.state != "stopped"),
                 (self._parts.show, "disabled", not snapshot.batches_done),
+                (self._parts.cancel, "disabled", _over(snapshot)),
             ):
                 if getattr(widget, trait) != value:
                     quietly(setattr, widget, trait, value)
@@ -214,12 +222,23 @@ class JobMonitor(Panel):
             stop = kit.Button(description="Stop watching", disabled=not _driven(snapshot))
             resume = kit.Button(description="Resume", disabled=snapshot.state != "stopped")
             show = kit.Button(description="Show results", disabled=not snapshot.batches_done)
+            cancel = kit.Button(description="Cancel job", disabled=_over(snapshot))
+            yes, no = kit.Button(description="Yes, cancel it"), kit.Button(description="Let it go on")
+            asking = kit.VBox([kit.HTML(message(QUESTION)), kit.HBox([yes, no])])
+            asking.layout.display = "none"
             line, found = kit.HTML(), kit.HTML()
-            stop.on_click(handler(self._press_stop, line))
-            resume.on_click(handler(self._press_resume, line))
-            show.on_click(handler(self._press_show, line))
-            controls = kit.VBox([kit.HBox([stop, resume, show]), line, found])
-            self._parts = _Parts(html, stop, resume, show, line, found, controls, kit.VBox([html, controls]))
+            for button, press in (
+                (stop, self._press_stop),
+                (resume, self._press_resume),
+                (show, self._press_show),
+                (cancel, self._press_cancel),
+                (yes, self._press_yes),
+                (no, self._press_no),
+            ):
+                button.on_click(handler(press, line))
+            controls = kit.VBox([kit.HBox([stop, resume, show, cancel]), asking, line, found])
+            whole = kit.VBox([html, controls])
+            self._parts = _Parts(html, stop, resume, show, cancel, asking, line, found, controls, whole)
         return self._parts
 
     def _press_stop(self) -> None:
@@ -234,6 +253,18 @@ class JobMonitor(Panel):
         html = self._results(self._run.snapshot())
         if self._parts is not None:
             self._parts.results.value = html
+
+    def _press_cancel(self) -> None:
+        if self._parts is not None:
+            self._parts.asking.layout.display = ""
+
+    def _press_no(self) -> None:
+        if self._parts is not None:
+            self._parts.asking.layout.display = "none"
+
+    def _press_yes(self) -> None:
+        self._press_no()
+        self._run.cancel(timeout=0)  # the card tells what came of it, also that this service cannot
 
 
 def counts(covered: Sequence[Covered]) -> list[tuple[str, str, int]]:
