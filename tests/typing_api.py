@@ -27,6 +27,10 @@ def checked_never_run() -> None:
         assert_type(run.result(timeout=3), pd.DataFrame)
         assert_type(xc.open_run(run.id), xc.Run)
         assert_type(xc.runs(), pd.DataFrame)
+        saved = xc.read_results("results.ndjson", checked_at="2026-11-23T20:15:00Z")
+        assert_type(saved, xc.SavedResults)
+        assert_type(xc.join(posts, "id", saved, sent="ids.txt"), pd.DataFrame)
+        assert_type(FrameAccessor(posts).join("id", saved, sent=posts["id"]), pd.DataFrame)
 
         snapshots: list[Snapshot] = []
         assert_type(run.add_watch(snapshots.append), Callable[[], None])

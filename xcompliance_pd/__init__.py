@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
+    from .saved import SavedResults, read_results
 
 _LATER = {
     "check": "frames",
@@ -40,6 +41,8 @@ _LATER = {
     "Run": "run",
     "runs": "client",
     "open_run": "client",
+    "read_results": "saved",
+    "SavedResults": "saved",
     "Sandbox": "local_service",
     "JobMonitor": "panels",
     "RunBrowser": "panels",
@@ -54,6 +57,8 @@ __all__ = [
     "Run",
     "runs",
     "open_run",
+    "read_results",
+    "SavedResults",
     "Sandbox",
     "JobMonitor",
     "RunBrowser",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .run import Run
+    from .saved import SavedResults
 
 
 class _Accessor:
@@ -93,18 +94,19 @@ class FrameAccessor(_Accessor):
     def join(
         self,
         column: Hashable,
-        run: Run,
+        run: Run | SavedResults,
         *,
         overwrite: bool = False,
         prefix: str = "compliance_",
         timeout: float | None = None,
         partial: bool = False,
+        sent: Any = None,
     ) -> pd.DataFrame:
-        """Put a run's verdicts on the rows; see :func:`xcompliance_pd.join`."""
+        """Put the verdicts of a run, or of a saved result file, on the rows; see :func:`xcompliance_pd.join`."""
         from . import frames
 
         return frames.join(
-            self._data, column, run, overwrite=overwrite, prefix=prefix, timeout=timeout, partial=partial
+            self._data, column, run, overwrite=overwrite, prefix=prefix, timeout=timeout, partial=partial, sent=sent
         )
 
     def problems(self, column: Hashable) -> pd.DataFrame:
@@ -146,7 +148,11 @@ class FrameAccessor(_Accessor):
         return frames.rows(self._data, "action_required", prefix)
 
     def compliant(self, *, prefix: str = "compliance_") -> pd.DataFrame:
-        """Return the rows that were proved compliant; unchecked and invalid rows are not among them."""
+        """Return the compliant rows; unchecked and invalid rows are not among them.
+
+        They were proved compliant, unless the column `run` names a saved file or an attached job: then that rests on
+        the word of whoever gave it.
+        """
         from . import frames
 
         return frames.rows(self._data, "compliant", prefix)
@@ -208,12 +214,18 @@ class SeriesAccessor(_Accessor):
         return frames.submit(self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
 
     def join(
-        self, run: Run, *, prefix: str = "compliance_", timeout: float | None = None, partial: bool = False
+        self,
+        run: Run | SavedResults,
+        *,
+        prefix: str = "compliance_",
+        timeout: float | None = None,
+        partial: bool = False,
+        sent: Any = None,
     ) -> pd.DataFrame:
-        """Return a run's verdicts for these IDs; see :func:`xcompliance_pd.join`."""
+        """Return the verdicts of a run, or of a saved result file, for these IDs; see :func:`xcompliance_pd.join`."""
         from . import frames
 
-        return frames.join(self._data, None, run, prefix=prefix, timeout=timeout, partial=partial)
+        return frames.join(self._data, None, run, prefix=prefix, timeout=timeout, partial=partial, sent=sent)
 
     def problems(self) -> pd.DataFrame:
         """List the values that are no IDs, with what is wrong; no request is made."""

@@ -5,6 +5,8 @@ X reports only the IDs that need action, so a lost byte reads as "compliant". Gr
 ``hash``      the server's checksum of the stored object matches the bytes received
 ``length``    exact ``Content-Length``, no content coding, no transfer coding, a whole last line
 ``framed``    a properly ended chunked answer; counts only when a second download is identical
+``given``     nothing speaks against it, but the list of IDs, or the result, is not what was seen here to be exchanged:
+              it was given by the user, and holds on that word
 ``unproved``  anything less: what it lists may be used, what it does not list proves nothing
 
 Headers: https://cloud.google.com/storage/docs/xml-api/reference-headers. X's results are composite objects
@@ -30,6 +32,7 @@ class Grade(StrEnum):
     HASH = "hash"
     LENGTH = "length"
     FRAMED = "framed"
+    GIVEN = "given"
     UNPROVED = "unproved"
 
 

@@ -9,12 +9,13 @@ import sys
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from . import ids as id_rules
-from . import protocol, verdicts
+from . import protocol, saved, verdicts
 from .client import Client
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
@@ -22,6 +23,7 @@ from .lifecycle import Snapshot
 from .protocol import JobType
 from .run import Run
 from .runner import Clock
+from .saved import SavedResults
 from .verdicts import STATUSES, VERDICT_COLUMNS
 from .widgets.live import Display
 
@@ -158,12 +160,13 @@ def submit(
 def join(
     data: pd.DataFrame | pd.Series,
     column: Hashable | None,
-    run: Run,
+    run: Run | SavedResults,
     *,
     overwrite: bool = False,
     prefix: str = PREFIX,
     timeout: float | None = None,
     partial: bool = False,
+    sent: Any = None,
 ) -> pd.DataFrame:
     """Put a run's verdicts on the rows; a run that has not ended is waited for, or carried on.
 
@@ -171,10 +174,13 @@ def join(
     ----------
     data, column, overwrite, prefix, timeout
         As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``.
-    run : Run
-        From `submit` or ``xc.open_run``.
+    run : Run or SavedResults
+        From `submit`, ``xc.open_run`` or ``xc.attach``; or a file that was downloaded earlier, ``xc.read_results``.
     partial : bool
         Take what there is: do not wait, and leave the rows of unfinished or failed batches ``unchecked``.
+    sent : path, Series, array or list, optional
+        Only for a file: the IDs that were uploaded for it. Without them no row is ``compliant``, see
+        :func:`xcompliance_pd.read_results`.
 
     Returns
     -------
@@ -190,7 +196,11 @@ def join(
     ...     xc.join(posts, "id", run)["compliance_status"].tolist()
     ['compliant', 'unchecked']
     """
+    if isinstance(run, SavedResults):
+        return _join_saved(data, column, run, sent, prefix, overwrite)
     refuse_no_run(run)
+    if sent is not None:
+        raise InputError("sent= is for a result file. This run knows itself which IDs were sent; leave it out.")
     refuse_existing(data, prefix, overwrite)
     display = Display.choose()
     checked = _own(data)
@@ -204,6 +214,28 @@ def refuse_no_run(run: object) -> None:
     """Raise InputError unless this is a run."""
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
+
+
+def _join_saved(
+    data: pd.DataFrame | pd.Series, column: Hashable | None, file: SavedResults, sent: Any, prefix: str, overwrite: bool
+) -> pd.DataFrame:
+    refuse_existing(data, prefix, overwrite)
+    checked = _own(data)
+    ids = _parse(checked, column)
+    known = None if sent is None else saved.sent_ids(sent)
+    table = verdicts.join(ids, [file.covered(known)])
+    doubt = file.doubt(known)
+    if doubt is not None:
+        left = int((table["status"].eq("unchecked") & ids.valid).sum())
+        warn(f"{left:,} rows stay unchecked: {file.name} proves nothing about IDs that it does not list, for {doubt}.")
+    else:
+        _warn_given(table, f"{file.name} is the whole result, and that sent= is what was uploaded")
+    return attach(checked, table, prefix)
+
+
+def _warn_given(table: pd.DataFrame, words: str) -> None:
+    compliant = int(table["status"].eq("compliant").sum())
+    warn(f"{compliant:,} rows are called compliant on your word alone (evidence: given), that {words}.")
 
 
 def finish(run: Run) -> None:

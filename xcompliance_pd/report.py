@@ -29,7 +29,7 @@ from .lifecycle import Batch, Phase, RunRecord, Snapshot
 from .protocol import redact
 from .run import Run
 from .runner import Clock
-from .summary import columns, percent, plain, runs, sentence, summary
+from .summary import columns, given, percent, plain, runs, sentence, summary
 from .widgets import card
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ DISTRIBUTIONS = ("xcompliance-pd", "pandas", "numpy", "requests", "matplotlib")
 
 STATUSES = {
     "compliant": "The ID was sent, the service took the whole list, and its results, proved whole, do not name it. "
-    "X says of such an ID that it can be assumed to be in compliance.",
+    "X says of such an ID that it can be assumed to be in compliance. Where the row names a saved file or an attached "
+    "job, the upload or the results were not seen, and this rests on the word of whoever gave them.",
     "action_required": "The service named the ID. The action is what X asks the keeper of the data to do, the reason "
     "is why; both are X's own words.",
     "unchecked": "Nothing is known: the cell is empty, or the results were not proved, or X told an error for the ID. "
@@ -52,12 +53,15 @@ GRADES = {
     "hash": "The service's own checksum of the results matched what was received.",
     "length": "The results have exactly the length that the service announced, and end with a whole line.",
     "framed": "The service announced no length; two downloads, each ended properly, were identical.",
+    "given": "Nothing speaks against it, but the list of IDs, or the results, were given by somebody and not seen "
+    "to be exchanged: compliance rests on that word.",
     "unproved": "None of these. What the results name is used; what they do not name stays unchecked.",
 }
 UPLOADS = {
     "hash": "the service's checksum of what arrived matched",
     "answer": "the service answered 200 and named no checksum",
     "status": "the answer was lost, but the job went on, which it does only with a list",
+    "attached": "none: the job was made elsewhere, and which IDs were sent was said by whoever attached it",
     None: "none",
 }
 
@@ -244,6 +248,11 @@ def _unproved(frame: pd.DataFrame, record: RunRecord | None, named: pd.DataFrame
     judged = table["status"].isin(["compliant", "action_required"])
     if nameless := int((judged & table["run"].isna()).sum()):
         yield f"{nameless:,} rows have a verdict but name no run, so nobody can tell where it comes from."
+    if on_a_word := given(frame, prefix):
+        yield (
+            f"That {on_a_word:,} rows are compliant rests on the word of whoever gave the saved results, or the list "
+            "of the IDs sent: rows whose run begins with file- or ends with -attached."
+        )
     if record is None:
         yield (
             "No record of a run was given for this page, so it cannot tell how the results were proved; it relies on "

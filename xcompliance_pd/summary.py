@@ -20,7 +20,9 @@ from .verdicts import STATUSES, VERDICT_COLUMNS
 
 _KNOWN = {"status": STATUSES, "action": ACTIONS, "reason": REASONS, "run": ()}
 _COUNTED = ["status", "action", "reason"]
-_RUN = re.compile(r"(sandbox-)?(tweets|users)-([0-9]{8})-[0-9a-f]{8}")
+# A saved file's name may look like a run's, so it is looked for first.
+_RUN = re.compile(r"\bfile-[A-Za-z0-9._-]+|(sandbox-)?(tweets|users)-([0-9]{8})-[0-9a-f]{8}(?:-attached)?")
+_GIVEN = re.compile(r"\bfile-|[0-9a-f]{8}-attached\b")
 _KINDS = {"tweets": "post", "users": "user"}
 
 
@@ -172,7 +174,7 @@ def runs(frame: pd.DataFrame, prefix: str = "compliance_") -> pd.DataFrame:
     -------
     DataFrame
         Index `run`; `type` (tweets or users), `day` (UTC, on which it began), `sandbox` (whether its verdicts are
-        invented), `rows` that name it. Names that are no run's are left out.
+        invented), `rows` that name it. Names that are no run's, such as those of saved files, are left out.
 
     Examples
     --------
@@ -202,7 +204,8 @@ def sentence(frame: pd.DataFrame, prefix: str = "compliance_") -> str:
     str
         The day or days of the check (UTC), the kind of IDs, and every row of `frame` exactly once, by status; those
         that need action also by reason, in the service's own words. Shares are of all rows. Rows are counted, not
-        distinct IDs, because the verdict columns hold no ID. Verdicts of a sandbox are said to be invented.
+        distinct IDs, because the verdict columns hold no ID. Verdicts of a sandbox are said to be invented, and of
+        those that rest on a saved file or an attached job it is said that they were not proved.
 
     Examples
     --------
@@ -237,13 +240,15 @@ def sentence(frame: pd.DataFrame, prefix: str = "compliance_") -> str:
     judged = table["status"].isin(["compliant", "action_required"])
     if not judged.any():
         return f"No row got a verdict, so nothing is known of the {rows}: {rest}."
-    named = _named(table.loc[judged.to_numpy(), "run"])
+    told = table.loc[judged.to_numpy(), "run"]
+    named, files = _named(told), _files(told)
     number = int(judged.sum())
     these = rows if number == len(table) else f"{number:,} of {rows}"
+    job = _job(named, number - int(files.sum()), len(files))
     return (
-        f"{_invented(named)}{_when(table[judged])} we checked {_kinds(named)} in {these} against {_service(named)} "
-        f"({_job(named, number)}): {flagged} required action{_why(table, len(table))}; "
-        f"{compliant} {'was' if counts['compliant'] == 1 else 'were'} compliant; {rest}. "
+        f"{_invented(named)}{_when(table[judged])} we checked {_kinds(named)} in {these} against "
+        f"{_service(named, len(files))} ({job}): {flagged} required action{_why(table, len(table))}; "
+        f"{compliant} {'was' if counts['compliant'] == 1 else 'were'} compliant; {rest}. {_on_a_word(table)}"
         "Rows are counted, not distinct IDs; shares are of all rows."
     )
 
@@ -317,6 +322,40 @@ def _check_status(status: pd.Series, name: str) -> None:
 # --------------------------------------------------------------------------- parts of the sentence
 
 
+def given(frame: pd.DataFrame, prefix: str = "compliance_") -> int:
+    """Count the rows that are compliant on somebody's word only: of a saved file, or of an attached job.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> names = ["file-results.ndjson-0123abcd", "tweets-20261123-0123abcd", "tweets-20261123-0123abcd-attached"]
+    >>> given(pd.DataFrame({"compliance_status": "compliant", "compliance_run": names}))
+    2
+    """
+    return _given(columns(frame, prefix, ["status", "run"]))
+
+
+def _given(table: pd.DataFrame) -> int:
+    rows = table.loc[table["status"] == "compliant", "run"].value_counts(sort=False)
+    return sum(int(count) for word, count in rows.items() if _GIVEN.search(str(word)))
+
+
+def _on_a_word(table: pd.DataFrame) -> str:
+    count = _given(table)
+    if not count:
+        return ""
+    rows = f"that {count:,} of the rows {'is' if count == 1 else 'are'} compliant"
+    return (
+        f"Not proved is {rows}: it rests on the word of whoever gave the saved results, or the list of the IDs sent. "
+    )
+
+
+def _files(column: pd.Series) -> pd.Series:
+    """Return the saved files that rows name, and how many do."""
+    words = column.value_counts(sort=False)
+    return words[[bool(rows) and str(word).startswith("file-") for word, rows in words.items()]]
+
+
 def _named(column: pd.Series) -> pd.DataFrame:
     words = column.value_counts(sort=False)
     # Anywhere in the word, so that a cell that names several runs is understood as well.
@@ -324,6 +363,7 @@ def _named(column: pd.Series) -> pd.DataFrame:
         (match[0], match[2], match[3], match[1] is not None, rows)
         for word, rows in words.items()
         for match in _RUN.finditer(str(word))
+        if match[2] is not None
     ]
     table = pd.DataFrame(found, columns=["run", "type", "day", "sandbox", "rows"])
     table = table.astype({"sandbox": bool, "rows": "int64"})
@@ -347,7 +387,10 @@ def _when(judged: pd.DataFrame) -> str:
     """Return the day or days of the checks; for a row without time its run's first day, which is not too late."""
     began = [_RUN.search(str(word)) for word in judged["run"].cat.categories]
     days = pd.to_datetime(
-        ["" if match is None else match[3] for match in [*began, None]], format="%Y%m%d", utc=True, errors="coerce"
+        ["" if match is None else match[3] or "" for match in [*began, None]],
+        format="%Y%m%d",
+        utc=True,
+        errors="coerce",
     )
     # The code of a row without a run is -1, which takes the last: no day.
     moments = judged["checked_at"].fillna(pd.Series(days.take(judged["run"].cat.codes.to_numpy()), index=judged.index))
@@ -366,15 +409,18 @@ def _kinds(named: pd.DataFrame) -> str:
     return f"the {' and '.join(kinds)}{' ' if kinds else ''}IDs"
 
 
-def _service(named: pd.DataFrame) -> str:
+def _service(named: pd.DataFrame, files: int) -> str:
     """Return who answered; without a run's name nobody can tell that it was X."""
     names = {False: "X's batch compliance endpoint", True: "a local sandbox"}
-    return " and ".join(names[bool(word)] for word in sorted(set(named["sandbox"]))) or "a service that is not named"
+    told = [names[bool(word)] for word in sorted(set(named["sandbox"]))]
+    if files:
+        told.append("a saved result file" if files == 1 else f"{files:,} saved result files")
+    return " and ".join(told) or "a service that is not named"
 
 
-def _job(named: pd.DataFrame, judged: int) -> str:
+def _job(named: pd.DataFrame, judged: int, files: int) -> str:
     if named.empty:
-        return "job type unknown, for no run is named"
+        return "job type unknown" if files and not judged else "job type unknown, for no run is named"
     types = sorted(set(named["type"]))
     words = f"job type{'s' if len(types) > 1 else ''} {' and '.join(types)}"
     many = f", {len(named):,} runs" if len(named) > 1 else ""

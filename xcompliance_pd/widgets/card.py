@@ -25,6 +25,7 @@ _GRADES = {
     "hash": "the server's checksum matched",
     "length": "the length matched",
     "framed": "two downloads were identical",
+    "given": "not proved: on your word",
     "unproved": "proves nothing about IDs it does not list",
 }
 _HERE = {"running": ("▶", "now"), "waiting": ("◷", "waiting"), "stopped": ("■", "stopped here")}
@@ -126,7 +127,8 @@ def outcome(snapshot: Snapshot) -> str:
     proved = snapshot.ids - snapshot.listed - snapshot.unproved - snapshot.undecided
     unproved = f", {snapshot.unproved:,} unproved and left unchecked" if snapshot.unproved else ""
     errors = f", {snapshot.undecided:,} unchecked because X gave an error" if snapshot.undecided else ""
-    return f"{ids} need action, {proved:,} proved compliant{unproved}{errors}"
+    compliant = "compliant on your word" if "given" in snapshot.grades else "proved compliant"
+    return f"{ids} need action, {proved:,} {compliant}{unproved}{errors}"
 
 
 def duration(seconds: float) -> str:
