@@ -294,7 +294,7 @@ MUTANTS = [
     Mutant(
         "foreign text is not cleaned",
         "protocol.py",
-        'clean = _LONG.sub("[redacted]", _QUERY.sub("?[redacted]", clean))',
+        'clean = _LONG.sub(lambda match: match[1] or "[redacted]", _QUERY.sub("?[redacted]", clean))',
         "pass",
         "transport",
     ),

@@ -27,7 +27,7 @@ def line(id: str, reason: str = "suspended") -> str:
 
 LINES = [line(IDS[1]), line(IDS[4], "deleted"), "\n", line(IDS[7])]
 STATUSES = ["action_required" if n in (1, 4, 7) else "compliant" for n in range(10)]
-WORD = r"7 rows are called compliant on your word alone \(evidence: given\)"
+WORD = r"7 IDs are called compliant on your word alone \(evidence: given\)"
 
 
 @pytest.fixture

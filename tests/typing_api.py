@@ -27,6 +27,8 @@ def checked_never_run() -> None:
         assert_type(run.result(timeout=3), pd.DataFrame)
         assert_type(xc.open_run(run.id), xc.Run)
         assert_type(xc.runs(), pd.DataFrame)
+        assert_type(xc.jobs("users", status="expired", client=box.client), pd.DataFrame)
+        assert_type(xc.attach("20", sent=posts["id"], type="tweets", client=box.client), xc.Run)
         saved = xc.read_results("results.ndjson", checked_at="2026-11-23T20:15:00Z")
         assert_type(saved, xc.SavedResults)
         assert_type(xc.join(posts, "id", saved, sent="ids.txt"), pd.DataFrame)

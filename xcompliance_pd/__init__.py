@@ -26,7 +26,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .client import Client, open_run, runs
+    from .client import Client, attach, jobs, open_run, runs
     from .frames import check, join, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
@@ -41,6 +41,8 @@ _LATER = {
     "Run": "run",
     "runs": "client",
     "open_run": "client",
+    "jobs": "client",
+    "attach": "client",
     "read_results": "saved",
     "SavedResults": "saved",
     "Sandbox": "local_service",
@@ -57,6 +59,8 @@ __all__ = [
     "Run",
     "runs",
     "open_run",
+    "jobs",
+    "attach",
     "read_results",
     "SavedResults",
     "Sandbox",

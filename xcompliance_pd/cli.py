@@ -1,4 +1,4 @@
-"""The command line: ``xcompliance check FILE COLUMN``, ``runs``, ``resume``, ``sandbox``."""
+"""The command line: ``xcompliance check FILE COLUMN``, ``runs``, ``jobs``, ``resume``, ``sandbox``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTim
 from .local_service import Sandbox
 from .pieces import Outcome, Wanted
 from .run import Run
-from .summary import summary
+from .summary import plain, summary
 from .tables import Table, files
 from .verdicts import VERDICT_COLUMNS
 from .widgets import card
@@ -101,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
 
     runs = commands.add_parser("runs", help="list the runs on this machine")
     runs.set_defaults(run=_runs)
+
+    jobs = commands.add_parser("jobs", help="list the jobs that X knows, for one request")
+    jobs.set_defaults(run=_jobs)
+    jobs.add_argument("--type", choices=["tweets", "posts", "users"], default="tweets", help="which jobs")
 
     resume = commands.add_parser("resume", help="continue a run, and write the verdicts beside a file's rows")
     resume.set_defaults(run=_resume)
@@ -249,6 +253,15 @@ def _runs(parsed: argparse.Namespace) -> int:
         print("There are no runs yet. 'xcompliance check FILE COLUMN' makes one.")
     else:
         print(table.drop(columns="base_url").astype(object).fillna("").to_string())
+    return 0
+
+
+def _jobs(parsed: argparse.Namespace) -> int:
+    table = client.Client().jobs(parsed.type)
+    if table.empty:
+        print(f"X lists no job of the type {parsed.type}.")
+    else:
+        print(table.astype(object).map(lambda cell: "" if pd.isna(cell) else plain(str(cell))).to_string(index=False))
     return 0
 
 

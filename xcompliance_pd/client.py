@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from . import ids as id_rules
-from . import lifecycle, protocol
-from .errors import AuthError, InputError, LedgerError
+from . import lifecycle, protocol, saved
+from .errors import AuthError, ComplianceError, InputError, LedgerError
 from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import RunRecord
-from .protocol import BASE_URL_VARIABLE, DEFAULT_BASE_URL, TOKEN_VARIABLES, JobType, Secret
+from .protocol import BASE_URL_VARIABLE, DEFAULT_BASE_URL, TOKEN_VARIABLES, Job, JobStatus, JobType, Secret
 from .run import Run
 from .runner import Clock, Runner
 from .transport import Transport
+
+_T = TypeVar("_T")
 
 
 class Client:
@@ -81,8 +84,8 @@ class Client:
         self._max_requests = max_requests
         self.clock = clock or Clock()
         self._ledger = Ledger(home)
-        transport = Transport(self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
-        self._runner = Runner(self._ledger, transport, poll_interval, max_requests, self.clock)
+        self._transport = Transport(self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
+        self._runner = Runner(self._ledger, self._transport, poll_interval, max_requests, self.clock)
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
@@ -168,13 +171,15 @@ class Client:
                 self._runner.keep(made.id, [batch.ids for batch in kept])
         return Run(record.id, self._runner), False
 
-    def _unfinished(self, made: RunRecord) -> str | None:
-        """Return the newest unfinished run of the same IDs, type and service."""
+    def _unfinished(self, made: RunRecord, attached: str | None = None) -> str | None:
+        """Return the newest unfinished run of the same IDs, type and service, and of the same attached job, or none."""
         wanted = (made.ids_sha256, made.ids, made.type, made.base_url)
         same = [
             record
             for record in self._ledger.readable()
-            if (record.ids_sha256, record.ids, record.type, record.base_url) == wanted and not record.ended
+            if (record.ids_sha256, record.ids, record.type, record.base_url) == wanted
+            and lifecycle.attached_job(record) == attached
+            and not record.ended
         ]
         return max(same, key=lambda record: record.created_at).id if same else None
 
@@ -229,6 +234,113 @@ class Client:
             record.base_url,
         )
 
+    # ----------------------------------------------------------------- X's own list
+
+    def jobs(self, type: str = "tweets", status: str | None = None) -> pd.DataFrame:
+        """Return X's own list of jobs; see :func:`xcompliance_pd.jobs`. It costs one request."""
+        kind = protocol.job_type(type)
+        if status is not None and status not in tuple(JobStatus):
+            raise InputError(f"status={status!r} is no status of a job. Those are {', '.join(JobStatus)}.")
+        listed = self._ask(protocol.list_jobs(kind), protocol.parse_jobs)
+        # X's list has no filter for "expired" ([spec] getComplianceJobs), so all filtering is done here.
+        wanted = [job for job in listed if status in (None, job.status)]
+        wanted.sort(key=lambda job: (len(job.id), job.id), reverse=True)  # the list has no dependable order
+        ours = self._own_jobs(kind)
+        rows = [
+            (
+                job.id,
+                job.name,
+                job.status,
+                job.created_at,
+                job.upload_expires_at,
+                job.download_expires_at,
+                job.resumable,
+                ours.get(job.id) or ours.get(job.name or ""),
+            )
+            for job in wanted
+        ]
+        table = pd.DataFrame(rows, columns=list(_JOB_COLUMNS), dtype=object).astype({"resumable": "boolean"})
+        for name in ("created_at", "upload_expires_at", "download_expires_at"):
+            table[name] = pd.to_datetime(table[name], utc=True)
+        return table
+
+    def _own_jobs(self, type: JobType) -> dict[str, str]:
+        """Return the run of each job that this ledger knows, by the job's ID and by the name that we gave it."""
+        found: dict[str, str] = {}
+        for record in self._ledger.readable():
+            if (record.base_url, record.type) != (self.base_url, type):
+                continue
+            for batch in record.batches:
+                known = [*batch.past_jobs, batch.job_id]
+                if batch.upload_proof != lifecycle.ATTACHED:
+                    known.append(lifecycle.job_name(record, batch))
+                found.update({word: record.id for word in known if word})
+        return found
+
+    def _ask(self, request: protocol.Request, parse: Callable[[dict[str, Any]], _T]) -> _T:
+        """Make one request that belongs to no run."""
+        try:
+            return parse(protocol.decipher(request, self._transport.send(request)))
+        except ComplianceError as error:
+            # Without traceback and context: local variables down there hold answers, whose URLs are credentials.
+            caught = error.with_traceback(None)
+            caught.__context__ = None
+        raise caught
+
+    def attach(self, job_id: str, sent: Any, *, type: str | None = None, label: str | None = None) -> Run:
+        """Take over a job made elsewhere; see :func:`xcompliance_pd.attach`. It costs one request."""
+        ids = saved.sent_ids(sent)
+        if not isinstance(label, str | None):
+            raise InputError(f"A label is text, not {label.__class__.__name__}. Put it in quotes.")
+        given = None if type is None else protocol.job_type(type)
+        job = self._ask(protocol.get_job(str(job_id)), protocol.parse_job)
+        kind = self._attachable(job, str(job_id), given)
+        now = self.clock.now()
+        day, sandbox = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d"), protocol.is_loopback(self.base_url)
+        record = RunRecord(
+            id=lifecycle.run_id(kind, day, secrets.token_hex(4), sandbox) + lifecycle.ATTACHED_SUFFIX,
+            type=kind,
+            base_url=self.base_url,
+            created_at=now,
+            ids=0,
+            ids_sha256="",
+            batches=(),
+            label=label,
+        ).count("get")
+        with self._ledger.making(record, id_rules.batches([ids], len(ids))) as made, self._ledger.planning():
+            batch = lifecycle.attached(made.batches[0], job)
+            same = self._unfinished(made, job.id)
+            if same is not None:
+                return Run(same, self._runner)
+            self._ledger.save(made.with_batch(batch))
+        return Run(record.id, self._runner)
+
+    def _attachable(self, job: Job, job_id: str, given: JobType | None) -> JobType:
+        """Return the type of a job that may be attached."""
+        if job.id != job_id or job.type not in tuple(JobType):
+            raise InputError(f"X answered with another job than {job_id}, so nothing was attached. Check its ID.")
+        if given is not None and job.type != given:
+            raise InputError(
+                f"X says that job {job_id} is about {job.type}, not {given}. Leave type= out, or check it."
+            )
+        kind = JobType(job.type)
+        ours = self._own_jobs(kind)
+        own = ours.get(job.id) or ours.get(job.name or "")
+        if own is not None and not own.endswith(lifecycle.ATTACHED_SUFFIX):
+            raise InputError(f"Job {job_id} is one of run {own} already. Open that one: xc.open_run({own!r}).")
+        return kind
+
+
+_JOB_COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "created_at",
+    "upload_expires_at",
+    "download_expires_at",
+    "resumable",
+    "run",
+)
 
 _RUN_COLUMNS = (
     "type",
@@ -302,3 +414,107 @@ def open_run(run_id: str, client: Client | None = None) -> Run:
         # The environment's token is for the environment's service, not for any address in a file.
         client._environment = client.base_url in (DEFAULT_BASE_URL, Client().base_url)
     return client.open_run(run_id)
+
+
+def jobs(type: str = "tweets", status: str | None = None, client: Client | None = None) -> pd.DataFrame:
+    """Return X's own list of jobs, newest first: of this app, also those made elsewhere. It costs one request.
+
+    Parameters
+    ----------
+    type : {"tweets", "users", "posts"}
+        X lists one type at a time.
+    status : {"created", "in_progress", "complete", "failed", "expired"}, optional
+        Only jobs of that status.
+    client : Client, optional
+        Otherwise ``Client()``.
+
+    Returns
+    -------
+    DataFrame
+        `id` (text), `name`, `status` (X's word), `created_at`, `upload_expires_at`, `download_expires_at` (UTC
+        datetimes), `resumable`, and `run`: the run of this machine that the job belongs to, or None. No URL is in it.
+        How far back X's list goes is not documented.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     run = xc.submit(pd.Series(["1212092628029698048"]), client=box.client).wait()
+    ...     listed = xc.jobs(client=box.client)
+    >>> listed["status"].tolist(), listed["run"].tolist() == [run.id]
+    (['complete'], True)
+    """
+    return _client(client).jobs(type, status)
+
+
+def attach(
+    job_id: str,
+    sent: Any,
+    *,
+    type: str | None = None,
+    client: Client | None = None,
+    label: str | None = None,
+) -> Run:
+    """Take over a job that was made elsewhere, with curl or twarc, say, after its IDs were uploaded there.
+
+    It becomes a run like any other: wait for it, join it, open it again in another kernel. The job's results are
+    downloaded and verified here. Its upload was not seen here, so that `sent` is what was uploaded holds on your word.
+
+    Parameters
+    ----------
+    job_id : str
+        As X gave it; ``xc.jobs()`` lists them.
+    sent : path, Series, array or list
+        The IDs that were uploaded, or the path of the file that was. IDs that were not uploaded would come out
+        ``compliant``, because X would not list them.
+    type : {"tweets", "users", "posts"}, optional
+        If given, X must say the same of the job.
+    client : Client, optional
+        Otherwise ``Client()``.
+    label : str, optional
+        For people.
+
+    Returns
+    -------
+    Run
+        Its ID ends with ``-attached``. One of the same job and IDs that has not ended is continued.
+
+    Raises
+    ------
+    InputError
+        `sent` holds something that is no ID, the job is of another type, or it belongs to a run of this machine.
+    Refused
+        X knows no such job.
+
+    Notes
+    -----
+    A row is ``compliant`` only if the job ended ``complete``, its results were verified whole, each record is about
+    an ID in `sent`, and there is one such record at least; else what is not listed stays ``unchecked``. Even then the
+    evidence is of the grade ``given``, not proved: `join` warns, and sentence and report say so. `checked_at` is the
+    job's creation, the latest time that is surely not too late. A job to which nothing was uploaded expires, and the
+    run fails; no job is ever made in its place.
+
+    One request is made at once, to see the job; waiting makes more.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile, warnings, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+    >>> lines = ['{"id":"1212092628029698048","action":"delete","reason":"suspended"}']
+    >>> with xc.Sandbox(findings=lines) as box, tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # it says on whose word a row is compliant
+    ...     elsewhere = xc.Client(box.token, box.url, home=folder)
+    ...     run = xc.submit(posts, "id", client=elsewhere).wait()
+    ...     job = xc.jobs(client=box.client)["id"][0]
+    ...     run = xc.attach(job, sent=posts["id"], client=box.client)
+    ...     checked = posts.compliance.join("id", run)
+    >>> checked["compliance_status"].tolist(), run.id.endswith("-attached")
+    (['action_required', 'compliant'], True)
+    """
+    return _client(client).attach(job_id, sent, type=type, label=label)
+
+
+def _client(client: Client | None) -> Client:
+    if client is not None and not isinstance(client, Client):
+        raise InputError(f"client= needs a Client, not {client.__class__.__name__}. Use client=xc.Client(...).")
+    return Client() if client is None else client

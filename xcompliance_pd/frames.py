@@ -17,6 +17,7 @@ import pandas as pd
 from . import ids as id_rules
 from . import protocol, saved, verdicts
 from .client import Client
+from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
 from .lifecycle import Snapshot
@@ -229,13 +230,14 @@ def _join_saved(
         left = int((table["status"].eq("unchecked") & ids.valid).sum())
         warn(f"{left:,} rows stay unchecked: {file.name} proves nothing about IDs that it does not list, for {doubt}.")
     else:
-        _warn_given(table, f"{file.name} is the whole result, and that sent= is what was uploaded")
+        left = len(np.unique(ids.values[table["status"].eq("compliant").to_numpy()]))
+        _warn_given(left, f"{file.name} is the whole result, and that sent= is what was uploaded")
     return attach(checked, table, prefix)
 
 
-def _warn_given(table: pd.DataFrame, words: str) -> None:
-    compliant = int(table["status"].eq("compliant").sum())
-    warn(f"{compliant:,} rows are called compliant on your word alone (evidence: given), that {words}.")
+def _warn_given(left: int, words: str) -> None:
+    if left:
+        warn(f"{left:,} IDs are called compliant on your word alone (evidence: given), that {words}.")
 
 
 def finish(run: Run) -> None:
@@ -447,9 +449,12 @@ def _joined(checked: pd.DataFrame | pd.Series, ids: IdColumn, run: Run, prefix: 
 
 
 def warn_unproved(snapshot: Snapshot) -> None:
-    """Warn of IDs that were asked for in vain."""
+    """Warn of IDs that were asked for in vain, and of those that are compliant on somebody's word."""
     if snapshot.unproved:
         warn(f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.")
+    if Grade.GIVEN in snapshot.grades:
+        left = snapshot.ids - (snapshot.listed or 0) - snapshot.unproved - snapshot.undecided
+        _warn_given(left, "sent= is what was uploaded to the job")
 
 
 def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:

@@ -149,7 +149,7 @@ class Batch:
     download_expires_at: float | None = None  # server time
     uploads: int = 0  # begun
     upload_cut: bool = False  # the latest upload broke off before its end, or was refused
-    upload_proof: str | None = None  # "hash", "answer" (200 without hashes) or "status" (the job moved on)
+    upload_proof: str | None = None  # "hash", "answer" (200 without hashes), "status" (the job moved on), or ATTACHED
     checked_at: float | None = None  # server time of the confirmed upload
     looks: int = 0  # at this job, or at the list while there is none
     downloads: int = 0
@@ -215,7 +215,9 @@ class RunRecord:
         return replace(self, requests={**self.requests, operation: self.requests.get(operation, 0) + 1})
 
 
-RUN_ID = re.compile(r"(sandbox-)?(tweets|users)-[0-9]{8}-[0-9a-f]{8}")
+RUN_ID = re.compile(r"(sandbox-)?(tweets|users)-[0-9]{8}-[0-9a-f]{8}(-attached)?")
+ATTACHED = "attached"  # the upload proof of a job that was made elsewhere: nobody here saw what was uploaded
+ATTACHED_SUFFIX = "-attached"  # of the run's ID, so that its verdicts tell it wherever they go
 
 
 def run_id(type: JobType, day: str, token: str, sandbox: bool) -> str:
@@ -341,7 +343,8 @@ def on_job(batch: Batch, job: Job, type: JobType, name: str, now: float, wait: f
     UnexpectedResponse
         The answer is about a job of another ID, type or name: nothing of it can be used.
     """
-    if batch.job_id not in (None, job.id) or job.type != type or job.name not in (None, name):
+    other = job.name not in (None, name) and batch.upload_proof != ATTACHED  # whose name is somebody else's
+    if batch.job_id not in (None, job.id) or job.type != type or other:
         raise UnexpectedResponse(
             f"The service answered with another job ({job.id}, type {redact(job.type, 20)!r}) than the one asked for "
             f"({batch.job_id or 'a new one'}, type {str(type)!r}), so nothing of it was used. Report this if it "
@@ -477,8 +480,37 @@ def end(batch: Batch) -> Batch:
     return replace(batch, phase=Phase.DEAD, look_at=None, blocked_by=None, reason=CANCELLED)
 
 
+def attached(batch: Batch, job: Job) -> Batch:
+    """A job that was made elsewhere is ours to follow; that it got these IDs holds on the word of whoever says so.
+
+    The job's creation is the latest time that is surely not after the upload.
+    """
+    created = _epoch(job.created_at)
+    return replace(
+        batch,
+        phase=Phase.SUBMITTED,
+        job_id=job.id,
+        job_created_at=created,
+        checked_at=created,
+        upload_expires_at=_epoch(job.upload_expires_at),
+        download_expires_at=_epoch(job.download_expires_at),
+        upload_proof=ATTACHED,
+    )
+
+
+def attached_job(run: RunRecord) -> str | None:
+    """Return the job of a run that was made elsewhere; None if the run makes its jobs itself."""
+    return next((batch.job_id for batch in run.batches if batch.upload_proof == ATTACHED), None)
+
+
 def replan(batch: Batch) -> Batch:
-    """The job expired without our file, or got a damaged one: the batch needs a new job, three at most."""
+    """The job expired without our file, or got a damaged one: the batch needs a new job, three at most.
+
+    In the place of an attached job none is made: that was not asked for.
+    """
+    if batch.upload_proof == ATTACHED:
+        why = "it has expired: nothing was uploaded in time, or its results are gone"
+        return replace(batch, phase=Phase.DEAD, look_at=None, reason=why)
     if batch.attempt >= ATTEMPTS_MAX:
         why = f"{ATTEMPTS_MAX} jobs ended without a whole upload; a smaller batch_size needs less time"
         return replace(batch, phase=Phase.DEAD, look_at=None, reason=why)
@@ -528,6 +560,11 @@ def on_results(
         why = why or f"{bad_lines} of its lines cannot be read"
     if foreign:
         why = why or f"{foreign} of its records are for IDs that were not sent"
+    if batch.upload_proof == ATTACHED and grade is not Grade.UNPROVED:
+        # However whole the results are, absence holds on somebody's word; of a wrong word they can show nothing else.
+        if not listed:
+            why = why or "it lists none of the IDs, so nothing shows that they are those that were uploaded"
+        grade = Grade.UNPROVED if why else Grade.GIVEN
     return replace(
         batch,
         phase=Phase.DONE,

@@ -210,6 +210,7 @@ class Job:
     download_url: Secret | None = None
     download_expires_at: datetime | None = None
     error: str | None = None
+    resumable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +255,17 @@ def parse_time(text: str) -> datetime:
     return moment.replace(microsecond=int((match[2] or "0").ljust(6, "0")))
 
 
-# A signature or token that a server echoes would be one long run of these characters; so is the ID of a sandbox's run.
-_LONG = re.compile(r"(?!sandbox-(?:tweets|users)-[0-9]{8}-[0-9a-f]{8}\b(?![%_\-.+/=~]))[A-Za-z0-9%_\-.+/=~]{32,}")
+# A signature or token that a server echoes would be one long run of these characters; so are the IDs of some runs.
+_LONG = re.compile(
+    r"((?:sandbox-)?(?:tweets|users)-[0-9]{8}-[0-9a-f]{8}(?:-attached)?\b(?![%_\-.+/=~]))|[A-Za-z0-9%_\-.+/=~]{32,}"
+)
 _QUERY = re.compile(r"\?\S+")
 
 
 def redact(text: str, limit: int = 300) -> str:
     """Make foreign text fit for an error message: printable, short, without queries or long tokens."""
     clean = "".join(c if c.isprintable() else " " for c in text[: 8 * limit])
-    clean = _LONG.sub("[redacted]", _QUERY.sub("?[redacted]", clean))
+    clean = _LONG.sub(lambda match: match[1] or "[redacted]", _QUERY.sub("?[redacted]", clean))
     return clean if len(clean) <= limit else clean[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -409,6 +412,7 @@ def _job(data: Any) -> Job:
         download_url=secret("download_url"),
         download_expires_at=moment("download_expires_at"),
         error=redact(text("error") or "") or None,  # [REF2024 docs] a string; in no spec version
+        resumable=data["resumable"] if isinstance(data.get("resumable"), bool) else None,
     )
 
 
