@@ -16,7 +16,7 @@ FLOORS: list[list[str]] = [
     ["digest", "ids", "layouts", "results", "verdicts", "summary", "lifecycle"],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "saved", "runner", "run", "client"],
-    ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "cli", "__init__"],
+    ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "doctor", "cli", "__init__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLACE = {room: place for rooms in FLOORS for place, room in enumerate(rooms)}

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import client, frames, pieces, report, tables
+from . import client, doctor, frames, pieces, protocol, report, saved, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
+from .ids import Ints
 from .local_service import Sandbox
 from .pieces import Outcome, Wanted
 from .run import Run
@@ -23,11 +24,13 @@ from .summary import plain, summary
 from .tables import Table, files
 from .verdicts import VERDICT_COLUMNS
 from .widgets import card
+from .widgets.live import Display
 
 if TYPE_CHECKING:
     from .tables.parquet import Parquet
 
 FAILED, UNPROVED, INTERRUPTED = 1, 3, 130
+FIRST_POST = 1212092628029698048  # of made-up ones, for a sandbox
 DRAWINGS = (".png", ".pdf", ".svg")
 
 
@@ -105,6 +108,16 @@ def _parser() -> argparse.ArgumentParser:
     jobs = commands.add_parser("jobs", help="list the jobs that X knows, for one request")
     jobs.set_defaults(run=_jobs)
     jobs.add_argument("--type", choices=["tweets", "posts", "users"], default="tweets", help="which jobs")
+
+    check_up = commands.add_parser(
+        "doctor", help="make one tiny job, and tell whether X's service still is what this package relies on"
+    )
+    check_up.set_defaults(run=_doctor)
+    check_up.add_argument("ids", metavar="ID", nargs="*", help="default: two posts of X's own documentation")
+    check_up.add_argument("--type", choices=["tweets", "posts", "users"], default="tweets", help="what the IDs are")
+    check_up.add_argument("--yes", action="store_true", help="do not ask before requests are made")
+    check_up.add_argument("--sandbox", action="store_true", help="examine the sandbox instead; no account")
+    check_up.add_argument("--dialect", choices=["gcs", "xapi"], default="gcs", help="which one the sandbox speaks")
 
     resume = commands.add_parser("resume", help="continue a run, and write the verdicts beside a file's rows")
     resume.set_defaults(run=_resume)
@@ -263,6 +276,32 @@ def _jobs(parsed: argparse.Namespace) -> int:
     else:
         print(table.astype(object).map(lambda cell: "" if pd.isna(cell) else plain(str(cell))).to_string(index=False))
     return 0
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    kind = protocol.job_type(parsed.type)
+    if not parsed.ids and kind is protocol.JobType.USERS and not parsed.sandbox:
+        raise InputError("Name one or two user IDs to examine the service with: xcompliance doctor --type users ID")
+    examples = [str(FIRST_POST + n * 4_194_304_007) for n in range(40)] if parsed.sandbox else doctor.EXAMPLE_POSTS
+    ids = saved.sent_ids(parsed.ids or list(examples))
+    if parsed.sandbox:
+        with Sandbox(dialect=parsed.dialect) as box:
+            return _examined(box.client, ids, kind)
+    access = client.Client()
+    if not parsed.yes:
+        print(f"This makes one job of {len(ids)} IDs at {access.base_url}: {doctor.cost()}.")
+        print("X may charge for each. The job stays in X's list. Go on? [y/N] ", end="", flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("Nothing was sent.")
+            return FAILED
+    return _examined(access, ids, kind)
+
+
+def _examined(access: client.Client, ids: Ints, kind: protocol.JobType) -> int:
+    display = Display.choose()
+    found = doctor.examine(access, ids, kind, watch=display)
+    print(found)
+    return 0 if found.clean else UNPROVED
 
 
 def _sandbox(parsed: argparse.Namespace) -> int:

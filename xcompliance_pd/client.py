@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from .runner import Clock, Runner
 from .transport import Transport
 
 _T = TypeVar("_T")
+_Wire = TypeVar("_Wire", bound=Transport)
 
 
 class Client:
@@ -84,7 +86,9 @@ class Client:
         self._max_requests = max_requests
         self.clock = clock or Clock()
         self._ledger = Ledger(home)
-        self._transport = Transport(self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
+        self._wire = (self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
+        self._poll_interval = poll_interval
+        self._transport = Transport(*self._wire)
         self._runner = Runner(self._ledger, self._transport, poll_interval, max_requests, self.clock)
 
     def __repr__(self) -> str:
@@ -233,6 +237,14 @@ class Client:
             record.created_at,
             record.base_url,
         )
+
+    def over(self, kind: Callable[..., _Wire], max_requests: int) -> tuple[Client, _Wire]:
+        """Return a client of the same service and ledger over another kind of transport, and that transport."""
+        other, transport = copy.copy(self), kind(*self._wire)
+        other._max_requests = max_requests
+        other._transport = transport
+        other._runner = Runner(self._ledger, transport, self._poll_interval, max_requests, self.clock)
+        return other, transport
 
     # ----------------------------------------------------------------- X's own list
 
