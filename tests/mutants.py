@@ -76,6 +76,51 @@ MUTANTS = [
         "            return\n        total",
         "digest",
     ),
+    # what somebody says, and nobody here saw
+    Mutant(
+        "a file clears without the IDs sent",
+        "saved.py",
+        'return "which IDs were sent is not given (sent=...)"',
+        "return None",
+        "old_results",
+    ),
+    Mutant("a flawed file clears", "saved.py", "if self.flaw is not None:", "if False:", "old_results"),
+    Mutant("a file with foreign records clears", "saved.py", "        if foreign:", "        if False:", "old_results"),
+    Mutant(
+        "a file that lists nothing clears", "saved.py", "        if not listed:", "        if False:", "old_results"
+    ),
+    Mutant("half a last line is no flaw", "saved.py", 'if last != b"\\n":', "if False:", "old_results"),
+    Mutant("posts are results", "saved.py", "if parsed.lines and not told:", "if False:", "old_results"),
+    Mutant(
+        "no word is told",
+        "summary.py",
+        "    if not count:\n        return",
+        "    if True:\n        return",
+        "old_results",
+    ),
+    Mutant(
+        "an attached job is as good as ours",
+        "lifecycle.py",
+        "grade = Grade.UNPROVED if why else Grade.GIVEN",
+        "pass",
+        "steps",
+    ),
+    Mutant("an attached job that lists nothing clears", "lifecycle.py", "if not listed:", "if False:", "steps"),
+    Mutant(
+        "an expired attached job is made anew",
+        "lifecycle.py",
+        "    if batch.upload_proof == ATTACHED:\n        why",
+        "    if False:\n        why",
+        "steps",
+    ),
+    Mutant("ours is attached", "client.py", "if own is not None and not own", "if False and not own", "steps"),
+    Mutant(
+        "a check goes on with an attached run",
+        "client.py",
+        "lifecycle.attached_job(record) == attached",
+        "True",
+        "steps",
+    ),
     # what a result says
     Mutant("bad lines are skipped", "results.py", "                self._bad_count += 1\n", "", "results cli"),
     Mutant(

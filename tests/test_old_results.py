@@ -108,6 +108,7 @@ def test_ids_sent_in_every_form(file: Callable[..., Path], tmp_path: Path) -> No
         (np.array([1.2e18, 3.0]), "lost"),
         ([], "There is no ID"),
         ("nowhere.txt", "no such file"),
+        (Path(__file__).parents[1] / "data" / "posts.csv", "columns, and the IDs that were sent are one"),
         (7, "takes the IDs that were uploaded"),
     ],
 )

@@ -89,7 +89,10 @@ class Client:
         self._wire = (self.base_url, self._token, http_timeout, ca_bundle, bearer_on_byte_paths)
         self._poll_interval = poll_interval
         self._transport = Transport(*self._wire)
-        self._runner = Runner(self._ledger, self._transport, poll_interval, max_requests, self.clock)
+        self._runner = self._runner_over(self._transport, max_requests)
+
+    def _runner_over(self, transport: Transport, max_requests: int) -> Runner:
+        return Runner(self._ledger, transport, self._poll_interval, max_requests, self.clock)
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
@@ -243,7 +246,7 @@ class Client:
         other, transport = copy.copy(self), kind(*self._wire)
         other._max_requests = max_requests
         other._transport = transport
-        other._runner = Runner(self._ledger, transport, self._poll_interval, max_requests, self.clock)
+        other._runner = self._runner_over(transport, max_requests)
         return other, transport
 
     # ----------------------------------------------------------------- X's own list

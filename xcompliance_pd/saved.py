@@ -256,7 +256,13 @@ def sent_ids(sent: Any) -> Ints:
     """
     if isinstance(sent, str | os.PathLike):
         table = tables.read(Path(sent).expanduser())
-        series, what = table.frame[tables.column(table, None)], f"{table.path.name}"
+        what = table.path.name
+        if len(table.frame.columns) != 1:
+            raise InputError(
+                f"{what} has {len(table.frame.columns)} columns, and the IDs that were sent are one. Give the column: "
+                "sent=pd.read_csv(path, dtype=str)['id']."
+            )
+        series = table.frame.iloc[:, 0]
     elif isinstance(sent, pd.Series):
         series, what = sent, "sent="
     elif isinstance(sent, np.ndarray | list | tuple | set | frozenset | pd.Index | pd.api.extensions.ExtensionArray):
