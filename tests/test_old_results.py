@@ -158,6 +158,21 @@ def test_a_file_cut_inside_a_line_clears_nobody(tmp_path_factory: pytest.TempPat
     assert listed <= {IDS[1], IDS[4], IDS[7]}
 
 
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([line.encode() for line in LINES])), max_size=6))
+def test_any_bytes_are_refused_or_read_and_clear_nobody(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    """Whatever a file holds, it is read or refused with an InputError; without sent= it makes no row compliant."""
+    path = tmp_path_factory.mktemp("any") / "results.ndjson"
+    path.write_bytes(b"".join(pieces))
+    try:
+        saved = xc.read_results(path)
+    except xc.InputError:
+        return
+    assert "compliant" not in statuses(silently(POSTS, "id", saved))
+    assert repr(saved)
+
+
 def test_a_packed_file_is_read_like_a_plain_one(file: Callable[..., Path]) -> None:
     """gzip is found by its first bytes, whatever the name; the SHA-256 is of the file on disk."""
     plain, packed = (

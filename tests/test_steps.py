@@ -178,6 +178,28 @@ def test_what_is_said_of_it_claims_no_proof(told: xc.Sandbox, tmp_path: Path) ->
     assert "That 6 rows are compliant rests on the word" in page
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_command_line_joins_it(
+    told: xc.Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """`xcompliance resume` puts an attached run's verdicts beside a file's rows, and says on whose word."""
+    job = make(told)
+    put(job, IDS)
+    run = xc.attach(job["id"], sent=IDS, client=quick(told))
+    file, out = tmp_path / f"posts.{suffix}", tmp_path / f"out.{suffix}"
+    data = POSTS.head(8)
+    data.to_csv(file, index=False) if suffix == "csv" else data.to_parquet(file, index=False)
+    monkeypatch.setenv(BASE_URL_VARIABLE, told.url)
+    monkeypatch.setenv(TOKEN_VARIABLES[0], told.token)
+    assert main(["resume", run.id, str(file), "id", "-o", str(out)]) == 0
+    assert "6 IDs are called compliant on your word alone" in capsys.readouterr().err
+    checked = pd.read_csv(out, dtype=str) if suffix == "csv" else pd.read_parquet(out)
+    assert statuses(checked) == STATUSES[:8]
+    assert set(checked["compliance_run"].astype(str)) == {run.id}
+    assert main(["resume", run.id]) == 0
+    assert "6 compliant on your word" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("uploaded", "sent"),
     [
