@@ -119,6 +119,7 @@ def test_a_lie_is_found_out(told: xc.Sandbox, dialect: str, name: str) -> None:
     assert verdicts(found)[name] == DIFFERENT, str(found)
     assert not found.clean
     assert re.search(rf"^different +{re.escape(name)} .*\n +seen: .+", str(found), re.MULTILINE)
+    assert not re.search("[0-9]{9,}", str(found))  # no ID
     # One lie does not bring down the rest.
     assert sum(verdict == DIFFERENT for verdict in verdicts(found).values()) <= 6
 

@@ -194,7 +194,7 @@ def examine(
     except (RemoteError, JobError, WaitTimeout) as error:
         if not any(each.status for each in witness.seen):
             raise  # nobody answered at all, so there is nothing to report
-        trouble = redact(str(error), 500)
+        trouble = _clean(str(error))
     evidence = Evidence(witness.seen, client.base_url, frozenset(ids.tolist()), type, name)
     found = [Finding(each.name, each.claim, *_judged(each, evidence)) for each in ASSUMPTIONS]
     asked = Counter(each.operation for each in witness.seen)
@@ -312,7 +312,12 @@ def _judged(assumption: Assumption, evidence: Evidence) -> tuple[str, str]:
         held, seen = assumption.look(evidence)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         held, seen = False, f"an answer of a form that nobody expected ({type(error).__name__})"
-    return {True: HELD, None: NOT_SEEN, False: DIFFERENT}[held], redact(seen)
+    return {True: HELD, None: NOT_SEEN, False: DIFFERENT}[held], _clean(seen)
+
+
+def _clean(text: str) -> str:
+    """Make foreign text fit for a report that is shown to others: no secret, and no ID of a post, user or job."""
+    return re.sub("[0-9]{9,}", "*", redact(text, 400))
 
 
 def _all(cases: Iterable[tuple[bool, str]]) -> Verdict:
