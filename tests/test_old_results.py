@@ -125,6 +125,7 @@ def test_what_was_sent_must_be_exact(file: Callable[..., Path], sent: Any, told:
         ([*LINES[:-1], LINES[-1].rstrip("\n")], "does not end with a whole line"),
         (["".join(LINES)[:-9]], "does not end with a whole line"),
         ([LINES[0], "no JSON\n"], r"1 of its lines cannot be read \(line 2: not JSON\)"),
+        (["200\n", *LINES], r"1 of its lines cannot be read \(line 1: not a JSON object\)"),
         (["\n\n"], "holds no record"),
         (b"", "holds no record"),
         (['{"id":"' + IDS[1] + '","error":"invalid_id"}\n'], "lists none of the IDs that were sent"),
