@@ -162,16 +162,16 @@ MUTANTS = [
     Mutant(
         "foreign records count",
         "verdicts.py",
-        "(spot >= start) & (spot < end) for",
-        "spot >= 0 for",
+        "own = (spot >= 0) & (_read(case, spot) == 2 * number)",
+        "own = spot >= 0",
         "verdicts",
     ),
     Mutant("rows nobody asked about are compliant", "verdicts.py", "case, UNCHECKED)", "case, COMPLIANT)", "verdicts"),
     Mutant(
         "a slot is believed without its key",
         "verdicts.py",
-        "missed = np.flatnonzero(self._keys.take(places) != block)",
-        "missed = np.flatnonzero(places < 0)",
+        "right = self._keys.take(places) == asked",
+        "right = places >= 0",
         "verdicts",
     ),
     Mutant(
@@ -209,7 +209,13 @@ MUTANTS = [
     ),
     Mutant("one list is enough", "lifecycle.py", "    if batch.unlisted == 0:", "    if False:", "lifecycle"),
     Mutant("half a list is a list", "protocol.py", '"errors" in answer or', "", "hostile"),
-    Mutant("any job is ours", "lifecycle.py", "or job.name not in (None, name)", "", "lifecycle"),
+    Mutant(
+        "any job is ours",
+        "lifecycle.py",
+        "other = job.name not in (None, name) and batch.upload_proof != ATTACHED",
+        "other = False",
+        "lifecycle",
+    ),
     Mutant(
         "a job without our file is believed",
         "lifecycle.py",
@@ -263,15 +269,15 @@ MUTANTS = [
     Mutant(
         "no driver lock",
         "ledger.py",
-        'FileLock(folder / "lock"',
-        'FileLock(folder / f"lock{secrets.token_hex(4)}"',
+        'return filelock.FileLock(folder / "lock"',
+        'return filelock.FileLock(folder / f"lock{secrets.token_hex(4)}"',
         "crash",
     ),
     Mutant(
         "finished runs are reused",
         "client.py",
-        "(type, self.base_url, count, False)",
-        "(type, self.base_url, count, record.ended)",
+        "            and not record.ended\n",
+        "",
         "check",
     ),
     Mutant(
