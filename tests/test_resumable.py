@@ -302,6 +302,30 @@ def test_a_file_that_changes_meanwhile_never_becomes_whole(
             assert run.record.batches[0].upload_cut
 
 
+def test_a_part_that_was_damaged_when_it_left_is_not_forgotten(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is whole again when the upload goes on after a cut, but what had left before was not: the run stops."""
+    put, count = Transport.put, 0
+
+    def changing(self: Transport, url: Secret, *rest: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count in (1, 2):
+            data = bytearray(ids_file(run).read_bytes())
+            data[0] ^= 1  # damaged for the first part, mended for the second
+            ids_file(run).write_bytes(data)
+        answer = put(self, url, *rest)
+        if count == 2:
+            raise xc.Unavailable("the connection broke", retryable=True)
+        return answer
+
+    with Server(clock=lambda: time.now) as far:
+        run = planned(far, time)
+        monkeypatch.setattr(Transport, "put", changing)
+        with pytest.raises(xc.LedgerError, match="was changed while it was uploaded"):
+            run.wait()
+        assert far.service.jobs[0].upload is None
+
+
 def test_a_session_outlives_the_window_if_the_job_does(time: Time) -> None:
     """After 15 minutes no session can be opened, but one that is open is gone on with; X says if the job is over."""
     late = 1_790_000_000.0 + 900
