@@ -16,6 +16,7 @@ import watches
 
 from xcompliance_pd.protocol import Secret
 from xcompliance_pd.sandbox import Server
+from xcompliance_pd.sandbox.sessions import Sessions
 from xcompliance_pd.sandbox.signing import Signer
 from xcompliance_pd.transport import Transport
 
@@ -29,8 +30,8 @@ class Canary:
         self.read = 0
 
     def learn(self) -> None:
-        """Hear of every token and signature that is made from now on."""
-        make, sign = Server.__init__, Signer._sign
+        """Hear of every token, signature and session that is made from now on."""
+        make, sign, start = Server.__init__, Signer._sign, Sessions.start
         canary = self
 
         def init(server: Server, *arguments: object, **settings: object) -> None:
@@ -42,6 +43,12 @@ class Canary:
             canary.secrets.add(signature)
             return signature
 
+        def started(sessions: Sessions, job_id: str) -> str:
+            upload_id = start(sessions, job_id)
+            canary.secrets.add(upload_id)
+            return upload_id
+
+        Sessions.start = started  # type: ignore[method-assign]
         Server.__init__ = init  # type: ignore[method-assign]
         Signer._sign = signed  # type: ignore[method-assign]
 

@@ -64,7 +64,8 @@ class Contract:
         known = {(p["in"], p["name"]): p for p in map(self._resolved, operation.get("parameters", []))}
         breaches += [f"{name!r} is no parameter of it" for name, _ in given if ("query", name) not in known]
         for (place, name), parameter in known.items():
-            values = places if place == "path" else dict(given)
+            values = {"path": places, "header": headers}.get(place, dict(given))
+            name = name.lower() if place == "header" else name
             if name not in values:
                 breaches += [f"{name!r} is missing"] if parameter["required"] else []
                 continue
@@ -166,7 +167,9 @@ class Watch:
                 watch.seen[dialect] += 1
                 headers = {name.lower(): ", ".join(handler.headers.get_all(name, [])) for name in handler.headers}
                 # Whether a service can cancel is found out by asking it, so in the older dialect it is asked in vain.
-                spoken = Dialect.XAPI if handler.command == "DELETE" else dialect
+                # So it is with resumable jobs in the newer one.
+                asks = {"DELETE": Dialect.XAPI, "POST": Dialect.GCS}
+                spoken = asks.get(handler.command, dialect)
                 for breach in contract(spoken).breaches(handler.command, handler.path, headers, body):
                     watch.breaches[f"{dialect}: {breach}"] += 1
             return body

@@ -452,11 +452,10 @@ def _states(box: xc.Sandbox) -> list[str]:
     return ["processing" if job.upload is not None else "open" for job in box.service.jobs]
 
 
-@pytest.fixture
-def served() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [SCRIPT, "sandbox", "--seed", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture(params=["gcs", "xapi"])
+def served(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    command = [SCRIPT, "sandbox", "--seed", "3", "--dialect", request.param]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -473,7 +472,8 @@ def test_the_sandbox_command(served: subprocess.Popen[str]) -> None:
     frame = posts()
     access = xc.Client(exports[TOKEN_VARIABLES[0]], exports[BASE_URL_VARIABLE], poll_interval=0.0)
     checked = frame.compliance.check("id", client=access)
-    assert checked["compliance_status"].tolist() == xc.Sandbox(seed=3).expected(frame["id"])["status"].tolist()
+    there = xc.Sandbox(seed=3, dialect=str(served.args[-1]))  # type: ignore[index]
+    assert checked["compliance_status"].tolist() == there.expected(frame["id"])["status"].tolist()
     served.send_signal(signal.SIGINT)
     assert served.wait(30) == 0
     with pytest.raises(xc.Unavailable, match="does not accept connections"):

@@ -15,7 +15,7 @@ FLOORS: list[list[str]] = [
     ["errors", "protocol"],
     ["digest", "ids", "layouts", "results", "verdicts", "summary", "lifecycle"],
     ["transport", "ledger", "tables", "charts", "widgets"],
-    ["outcome", "saved", "runner", "run", "client"],
+    ["outcome", "saved", "resumable", "runner", "run", "client"],
     ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "doctor", "cli", "__init__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

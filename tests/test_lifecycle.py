@@ -223,6 +223,8 @@ def test_what_was_never_sent_is_ended_last() -> None:
     """While a job is still active the service may turn out not to cancel, and then nothing is to be changed."""
     record = life.cancel(run(SUBMITTED, replace(BATCH, number=2)))
     assert life.choose(record, NOW, NOW, {"77": job("in_progress")})[1] is Step.CANCEL
+    waits = record.with_batch(replace(record.batches[0], look_at=NOW + 5))
+    assert life.choose(waits, NOW, NOW, {})[1] is Step.WAIT
     over = record.with_batch(saw(life.cancelling(record.batches[0]), job("failed")))
     batch, step, _ = life.choose(over, NOW, NOW, {})
     assert (batch and batch.number, step) == (2, Step.END)

@@ -421,7 +421,7 @@ def test_user_context_is_unsupported() -> None:
         ({"type": "tweets", "name": 5}, "name"),
         ({"type": "tweets", "name": None}, "name"),
         ({"type": "tweets", "job_name": "old"}, "job_name"),
-        ({"type": "tweets", "resumable": True}, "resumable"),
+        ({"type": "tweets", "resumable": "yes"}, "resumable"),
         (["tweets"], "body"),
     ],
 )

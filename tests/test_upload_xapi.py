@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from support import quick
 
 import xcompliance_pd as xc
 from xcompliance_pd.lifecycle import Phase
@@ -147,3 +148,15 @@ def test_a_download_url_that_aged_is_asked_for_anew(time: Time, truth: list[str]
         run.wait()
         far.assert_all_fired()
         assert statuses(run) == truth
+
+
+def test_the_setting_that_sends_the_token_sends_it_to_no_other_host() -> None:
+    """With `bearer_on_byte_paths` uploads and downloads at a storage of another origin work, and see no token."""
+    with Server(complete_after=1) as far:
+        checked = FRAME.compliance.check("id", client=quick(far, bearer_on_byte_paths=True))
+        assert checked["compliance_status"].tolist() == far.expected(IDS)["status"].tolist()
+        assert far.service.authorized_byte_requests == 0
+    with Server(dialect="xapi", complete_after=1, bearer_on_byte_paths=True) as own:
+        checked = FRAME.compliance.check("id", client=quick(own, bearer_on_byte_paths=True))
+        assert checked["compliance_status"].tolist() == own.expected(IDS)["status"].tolist()
+        assert own.service.authorized_byte_requests == 2

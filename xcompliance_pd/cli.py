@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.set_defaults(run=_sandbox)
     sandbox.add_argument("--port", type=int, default=0, help="default: a free one")
     sandbox.add_argument("--seed", type=int, default=0, help="which verdicts it invents")
+    sandbox.add_argument(
+        "--dialect", choices=("gcs", "xapi"), default="gcs", help="xapi: X's protocol since September 2026"
+    )
     return parser
 
 
@@ -307,4 +310,4 @@ def _examined(access: client.Client, ids: Ints, kind: protocol.JobType) -> int:
 def _sandbox(parsed: argparse.Namespace) -> int:
     from .sandbox.__main__ import main as serve
 
-    return serve(["--port", str(parsed.port), "--seed", str(parsed.seed)])
+    return serve(["--port", str(parsed.port), "--seed", str(parsed.seed), "--dialect", parsed.dialect])

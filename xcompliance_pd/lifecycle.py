@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -236,7 +236,9 @@ def job_name(run: RunRecord, batch: Batch) -> str:
 # --------------------------------------------------------------------------- deciding
 
 
-def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job: Job | None) -> Step:
+def next_step(
+    batch: Batch, now: float, server_now: float, slot_free: bool, job: Job | None, in_parts: bool = False
+) -> Step:
     """Say what a batch needs now.
 
     Parameters
@@ -248,6 +250,9 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
         Whether no other batch of the run holds the one slot that X gives to a job type.
     job : Job or None
         The job as the last answer showed it, if this process has seen it: only that holds URLs.
+    in_parts : bool
+        Whether an upload in parts was begun. Its session outlives the window in which it was to be opened; whether the
+        job does, X says.
 
     Returns
     -------
@@ -273,21 +278,22 @@ def next_step(batch: Batch, now: float, server_now: float, slot_free: bool, job:
     if job.status != JobStatus.CREATED:
         return Step.LOOK
     closes = batch.upload_expires_at
-    closing = closes is not None and server_now > closes - UPLOAD_MARGIN
+    closing = closes is not None and server_now > closes - UPLOAD_MARGIN and not in_parts
     return Step.REPLAN if closing else Step.UPLOAD
 
 
 def choose(
-    run: RunRecord, now: float, server_now: float, jobs: Mapping[str, Job]
+    run: RunRecord, now: float, server_now: float, jobs: Mapping[str, Job], in_parts: Container[str] = ()
 ) -> tuple[Batch | None, Step, float | None]:
     """Return the run's most urgent (batch, step, None); or, with nothing to do now, (None, WAIT, seconds).
 
-    A run that has ended gives (None, NONE, None).
+    A run that has ended gives (None, NONE, None). `in_parts` are the jobs whose upload in parts was begun.
     """
     active = {batch.number for batch in run.batches if batch.phase in ACTIVE}
     steps = [
-        (next_step(batch, now, server_now, not active - {batch.number}, jobs.get(batch.job_id or "")), batch)
+        (next_step(batch, now, server_now, not active - {batch.number}, jobs.get(job), job in in_parts), batch)
         for batch in run.batches
+        for job in [batch.job_id or ""]
     ]
     step, batch = min(steps, key=lambda pair: _URGENCY[pair[0]])
     if step is Step.NONE:

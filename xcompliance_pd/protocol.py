@@ -136,11 +136,15 @@ class Request:
     body: Mapping[str, Any] | None = None
 
 
-def create_job(type: JobType, name: str) -> Request:
-    """[quickstart] step 1. `name` (64 characters at most) is how a job whose answer was lost is found again."""
+def create_job(type: JobType, name: str, resumable: bool = False) -> Request:
+    """[quickstart] step 1. `name` (64 characters at most) is how a job whose answer was lost is found again.
+
+    [spec] `resumable` asks for an upload URL that opens a session. X refused it with 400 in September 2026 (reported).
+    """
     if not 0 < len(name) <= JOB_NAME_MAX:
         raise InputError(f"A job's name has 1 to {JOB_NAME_MAX} characters, not {len(name)}. Use a shorter label.")
-    return Request("create", "POST", JOBS_PATH, {}, {"type": type.value, "name": name})
+    asked = {"resumable": True} if resumable else {}
+    return Request("create", "POST", JOBS_PATH, {}, {"type": type.value, "name": name, **asked})
 
 
 def get_job(job_id: str) -> Request:
@@ -401,6 +405,7 @@ def _job(data: Any) -> Job:
         value = text(key)
         return Secret(value) if value else None
 
+    resumable = data.get("resumable")
     return Job(
         id=job_id,
         type=kind,
@@ -412,7 +417,7 @@ def _job(data: Any) -> Job:
         download_url=secret("download_url"),
         download_expires_at=moment("download_expires_at"),
         error=redact(text("error") or "") or None,  # [REF2024 docs] a string; in no spec version
-        resumable=data["resumable"] if isinstance(data.get("resumable"), bool) else None,
+        resumable=resumable if isinstance(resumable, bool) else None,  # recorded, also before [spec] named it
     )
 
 
@@ -428,6 +433,24 @@ def parse_jobs(answer: Mapping[str, Any]) -> list[Job]:
     if "errors" in answer or not (isinstance(jobs, list) or empty) or (count is not None and count != len(jobs or [])):
         raise UnexpectedResponse("The list of jobs is not whole. Ask again later.", status=200, retryable=True)
     return [_job(job) for job in jobs or []]
+
+
+_STORED = re.compile(r"bytes=0-([0-9]{1,18})")
+
+
+def stored_bytes(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes a session has, from its 308; without a Range it has none, and None makes no sense.
+
+    https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check
+
+    Examples
+    --------
+    >>> stored_bytes({"range": "bytes=0-262143"}), stored_bytes({})
+    (262144, 0)
+    """
+    text = headers.get("range")
+    match = _STORED.fullmatch(text or "")
+    return 0 if text is None else int(match[1]) + 1 if match else None
 
 
 def stored_hashes(headers: Mapping[str, str]) -> dict[str, bytes] | None:

@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from . import ids as id_rules
-from . import lifecycle, outcome, protocol
+from . import lifecycle, outcome, protocol, resumable
 from .digest import Grade, damage, grade, hashes_agree
 from .errors import AuthError, ComplianceError, JobError, Refused, RemoteError, UnexpectedResponse, WaitTimeout
 from .ids import Ints
@@ -58,10 +59,18 @@ class Runner:
     max_requests : int
         Requests to the API that one run may make in all.
     clock : Clock
+    resumable_above : int, optional
+        Bytes above which a batch is uploaded in parts, if the service lets it; none is without it.
     """
 
     def __init__(
-        self, ledger: Ledger, transport: Transport, poll_interval: float, max_requests: int, clock: Clock
+        self,
+        ledger: Ledger,
+        transport: Transport,
+        poll_interval: float,
+        max_requests: int,
+        clock: Clock,
+        resumable_above: int | None = None,
     ) -> None:
         self.ledger = ledger
         self.clock = clock
@@ -70,6 +79,9 @@ class Runner:
         self._max_requests = max_requests
         self._kept: tuple[str, dict[int, Ints]] = ("", {})  # the IDs of the run that was made last
         self._held: tuple[str, dict[int, Held]] = ("", {})  # what was read of the run that got results last
+        self._resumable_above = resumable_above
+        self._plain_only = False  # the service has refused a resumable job
+        self._uploads: dict[str, resumable.Upload] = {}  # by job; their URLs are in memory only, too
         self._jobs: dict[str, Job] = {}  # as last seen, with their URLs: in memory only
         self._limits: dict[str, RateLimit | None] = {}
         self._server: tuple[float, float] | None = None  # (server's time, our monotonic time then)
@@ -115,7 +127,7 @@ class Runner:
             The disk cannot be read or written.
         """
         run = self.ledger.load(run_id)
-        batch, step, wait = lifecycle.choose(run, self.clock.now(), self.server_now(), self._jobs)
+        batch, step, wait = lifecycle.choose(run, self.clock.now(), self.server_now(), self._jobs, self._uploads)
         if batch is None:
             return self._tick(run, wait)
         caught: ComplianceError | None = None
@@ -161,6 +173,7 @@ class Runner:
         self.ledger.save(run)
         over = [batch.job_id] if batch.phase in lifecycle.ENDED else []
         for job_id in (*over, *batch.past_jobs[-1:]):
+            self._uploads.pop(job_id or "", None)
             self._jobs.pop(job_id or "", None)  # its URLs are credentials that nobody needs any more
         return run
 
@@ -184,16 +197,27 @@ class Runner:
         return self._look(run, batch)
 
     def _create(self, run: RunRecord, batch: Batch) -> RunRecord:
-        request = protocol.create_job(run.type, lifecycle.job_name(run, batch))
+        in_parts = self._wants_parts(batch)
+        request = protocol.create_job(run.type, lifecycle.job_name(run, batch), in_parts)
         # The ID file must be whole before a job, with its 15 minutes, exists.
         self.ledger.check_ids(run.id, batch)
-        batch = lifecycle.creating(batch)
-        run, job = self._call(run.with_batch(batch), request, protocol.parse_job)
+        planned, batch = batch, lifecycle.creating(batch)
+        try:
+            run, job = self._call(run.with_batch(batch), request, protocol.parse_job)
+        except Refused as error:
+            if not in_parts or error.status != 400:
+                raise
+            self._plain_only = True  # as X did in September 2026; asked again without, it may say yes
+            return self._save(self.ledger.load(run.id), planned)
         made = None if job.created_at is None else job.created_at.timestamp()
         if made is not None and abs(self.server_now() - made) > 60:
             # A job that was made just now tells the server's time better than a Date that some proxy wrote.
             self._server = (made, self.clock.monotonic())
         return self._saw(run, batch, job)
+
+    def _wants_parts(self, batch: Batch) -> bool:
+        above = self._resumable_above
+        return above is not None and batch.ids_bytes > above and not self._plain_only
 
     def _adopt(self, run: RunRecord, batch: Batch) -> RunRecord:
         run, jobs = self._call(run, protocol.list_jobs(run.type), protocol.parse_jobs)
@@ -263,16 +287,20 @@ class Runner:
             self.ledger.save(left)
 
         with self.ledger.reading_ids(run.id, batch) as path:
-            body = FileBody(path, leaving)
+            body = self._in_parts(batch, path) or FileBody(path, leaving)
         try:
-            answer = self._transport.put(url, body)
+            if isinstance(body, resumable.Upload):
+                answer = body.send(url, leaving, lambda: self.ledger.save(run))
+            else:
+                answer = self._transport.put(url, body)
             self._heard(answer.headers)
             protocol.decipher_bytes("Uploading the IDs", answer.status, answer.headers, answer.body)
         except RemoteError as error:
             # Nothing sent changes nothing. A whole file whose answer was lost, or a 5xx, may well have been stored;
             # half a file, or one that was refused, must not be taken for ours if the job moves on.
             refused = error.status is not None and 400 <= error.status < 500
-            if not error.sent:
+            nothing_sent = not error.sent or (isinstance(body, resumable.Upload) and not body.touched)
+            if nothing_sent and not refused:
                 self._save(run, batch)
             elif refused:
                 after = lifecycle.upload_refused(batch, error.status, error.code, self.server_now())
@@ -290,6 +318,13 @@ class Runner:
         date = protocol.server_time(answer.headers)
         wait = lifecycle.delay(self._first, 0)
         return self._save(run, lifecycle.uploaded(batch, proof, date, self.clock.now(), wait))
+
+    def _in_parts(self, batch: Batch, path: Path) -> resumable.Upload | None:
+        """Return the upload in parts of a batch's job, if its URL is for one."""
+        job = self._jobs[batch.job_id or ""]
+        if not (self._wants_parts(batch) if job.resumable is None else job.resumable):
+            return None
+        return self._uploads.setdefault(job.id, resumable.Upload(self._transport, path, batch.ids_bytes))
 
     def _upload_agrees(self, run: RunRecord, batch: Batch, headers: Mapping[str, str]) -> bool | None:
         length = headers.get("x-goog-stored-content-length")

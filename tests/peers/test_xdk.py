@@ -67,10 +67,13 @@ def test_an_empty_list_is_no_job(client: xdk.Client) -> None:
     assert answer.meta.result_count == 0
 
 
-def test_resumable_uploads_are_refused(client: xdk.Client) -> None:
-    """The SDK can still ask for a resumable upload; the sandbox answers 400, as X did in September 2026."""
-    with pytest.raises(requests.HTTPError, match="400"):
-        client.compliance.create_jobs(CreateJobsRequest(type="tweets", resumable=True))
+def test_resumable_uploads_are_refused_in_the_newer_dialect(client: xdk.Client) -> None:
+    """The SDK can still ask for a resumable upload; then the sandbox answers 400, as X did in September 2026."""
+    assert client.compliance.create_jobs(CreateJobsRequest(type="tweets", resumable=True)).data.resumable
+    with xc.Sandbox(dialect="xapi") as newer, pytest.raises(requests.HTTPError, match="400"):
+        xdk.Client(base_url=newer.url, bearer_token=newer.token).compliance.create_jobs(
+            CreateJobsRequest(type="tweets", resumable=True)
+        )
 
 
 @pytest.mark.parametrize("fault", ["return-429", "return-503"])

@@ -1,8 +1,9 @@
 """Faults on demand: what a network, a proxy or the service itself may do to one request, told as small data.
 
-`Server.script` keeps a queue for each operation (create, get, list, cancel, upload, download) and plays one fault a
-request. A fault is a rule, or a list of rules, each applied to what the one before left; it can be kept as JSON. A
-rule is ``"name"``, ``"name:argument"`` or ``{"name": argument}``. There are three kinds:
+`Server.script` keeps a queue for each operation (create, get, list, cancel, start, upload, download) and plays one
+fault a request; an upload in parts is started once, and each part is an upload. A fault is a rule, or a list of rules,
+each applied to what the one before left; it can be kept as JSON. A rule is ``"name"``, ``"name:argument"`` or
+``{"name": argument}``. There are three kinds:
 
 * An *answer* stands in the place of the host's own: ``return-503``. With ``-after`` the host does its work first and
   its answer is lost (``drop-after``: the job is made, nobody hears of it); ``-before`` is the same as neither.
@@ -37,7 +38,7 @@ from ..errors import InputError
 from .blobs import Blob
 from .wire import Handler, Headers, Reply, whole
 
-OPERATIONS = ("create", "get", "list", "cancel", "upload", "download")
+OPERATIONS = ("create", "get", "list", "cancel", "start", "upload", "download")
 HOLD = 60.0  # seconds that a stalled answer waits for the client to give up
 
 Fault = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]

@@ -257,10 +257,34 @@ def _older_byte_paths(storage_url: str) -> Node:
             "put": {
                 "operationId": "uploadToStorage",
                 "x-source": "recorded",
-                "parameters": parameters,
+                "parameters": [
+                    *parameters,
+                    # of an upload in parts, whose description is prose
+                    {"name": "upload_id", "in": "query", "required": False, "schema": _TEXT},
+                    {"name": "Content-Range", "in": "header", "required": False, "schema": _TEXT},
+                ],
                 "security": [],
-                "requestBody": {"required": True, "content": _binary(UPLOAD_CONTENT_TYPE)},
-                "responses": {"200": {"description": "The IDs are stored."}, "default": refused},
+                "requestBody": {"required": False, "content": _binary(UPLOAD_CONTENT_TYPE)},
+                "responses": {
+                    "200": {"description": "The IDs are stored."},
+                    "308": {"description": "Part of the IDs is stored; Range says which."},
+                    "default": refused,
+                },
+            },
+            "post": {
+                "operationId": "startResumableUpload",
+                "x-source": "prose",
+                "parameters": [
+                    *parameters,
+                    {
+                        "name": "x-goog-resumable",
+                        "in": "header",
+                        "required": True,
+                        "schema": {"type": "string", "enum": ["start"]},
+                    },
+                ],
+                "security": [],
+                "responses": {"201": {"description": "Location is where the parts go."}, "default": refused},
             },
         },
         "/{bucket}/{id}/delivery/{object}": {
@@ -283,7 +307,7 @@ def _older_byte_paths(storage_url: str) -> Node:
 
 _ERROR: Node = _object({"code": _COUNT, "message": _TEXT}, required=["code", "message"])
 _PROBLEM: Node = {"detail": _TEXT, "status": {"type": "integer"}, "title": _TEXT, "type": _TEXT}
-# X refused true with 400 in September 2026; no session on X's buckets is recorded.
+# X refused true with 400 in September 2026.
 _NOT_RESUMABLE: Node = {"type": "boolean", "enum": [False], "x-source": "reported"}
 # Docs of 2024: only when the status is failed. In no spec version, and never recorded.
 _JOB_ERROR: Node = {"type": "string", "x-source": "prose"}
@@ -318,7 +342,7 @@ def _older_schemas() -> Node:
     job = {key: _ref(name) for key, name in parts.items()}
     asked: Node = {
         "name": _ref("ComplianceJobName"),
-        "resumable": _NOT_RESUMABLE,
+        "resumable": {"type": "boolean"},
         "type": {"type": "string", "enum": _TYPES},
     }
     return {

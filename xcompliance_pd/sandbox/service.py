@@ -28,6 +28,7 @@ from .chance import Ints, snowflake
 from .dialects import Dialect
 from .exact import exact_id
 from .refusals import invalid_request, not_authorized, not_found, plain_problem
+from .sessions import Sessions
 from .signing import Signer
 from .tickets import Direction, Tickets
 
@@ -77,6 +78,7 @@ class Job:
     type: JobType
     name: str | None
     created_at: int
+    resumable: bool = False
     upload: Blob | None = None
     looks: int = 0
     completed_at: float | None = None
@@ -149,6 +151,7 @@ class Service:
         self.dialect = dialect
         self.signer = Signer()
         self._tickets = Tickets()
+        self.sessions = Sessions()
         self.storage_url = ""
         self.bearer_on_byte_paths = False
         self.requests: Counter[str] = Counter()
@@ -185,7 +188,7 @@ class Service:
     def create(self, query: Query, body: object) -> Resource:
         """POST /2/compliance/jobs."""
         fields = self._fields(_single(query, (_FIELDS_PARAMETER,)))
-        type, name = _read_body(body)
+        type, name, resumable = _read_body(body, self.dialect)
         with self._lock:
             now = self.clock()
             # guess: a job that still waits for its upload blocks too (the harsh reading of "one concurrent job
@@ -196,7 +199,7 @@ class Service:
                 raise plain_problem(409, "Conflict", detail, "conflict")
             # The job's ID is a snowflake of its moment, created_at that moment's second (recorded 2021-10).
             self._last_id = max(self._last_id + 1, snowflake(int(now * 1000)) + 1)
-            job = Job(str(self._last_id), len(self._jobs), type, name, int(now))
+            job = Job(str(self._last_id), len(self._jobs), type, name, int(now), resumable)
             self._jobs[job.id] = job
             self.requests["create"] += 1
             return self._shuffled({"data": self._show(job, fields, now)})
@@ -273,6 +276,11 @@ class Service:
             if direction == "upload" and self._status(job, now) is not JobStatus.CREATED:
                 raise plain_problem(409, "Conflict", "The job takes no upload any more.", "conflict")
 
+    def expired(self, job_id: str) -> bool:
+        """Whether a job got no IDs in time."""
+        with self._lock:
+            return self._status(self._jobs[job_id], self.clock()) is JobStatus.EXPIRED
+
     def upload(self, job_id: str, data: bytes) -> Blob:
         """Take the IDs of a job, whose URL was checked: this starts it."""
         with self._lock:
@@ -332,7 +340,7 @@ class Service:
             "id": job.id,
             "type": job.type.value,
             "status": self._status(job, now).value,
-            "resumable": False,
+            "resumable": job.resumable,
             "created_at": _second(born),
             "upload_url": upload,
             "upload_expires_at": _second(born + UPLOAD_SECONDS),
@@ -355,8 +363,11 @@ class Service:
                 link(storage, job.id, "download", born + DOWNLOAD_SECONDS),
             )
         path, headers = f"/{_BUCKETS[job.type]}/{job.id}/%s/{_OWNER}_{job.id}", {"content-type": UPLOAD_CONTENT_TYPE}
+        method = "PUT"
+        if job.resumable:  # the signed headers of docs of 2024, page "integrate"
+            method, headers = "POST", {**headers, "content-length": "0", "x-goog-resumable": "start"}
         return (
-            self.signer.url(storage, path % "submission", "PUT", headers, born, UPLOAD_SECONDS),
+            self.signer.url(storage, path % "submission", method, headers, born, UPLOAD_SECONDS),
             self.signer.url(storage, path % "delivery", "GET", {}, born, DOWNLOAD_SECONDS),
         )
 
@@ -432,7 +443,7 @@ def _fields(values: Mapping[str, str]) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _read_body(body: object) -> tuple[JobType, str | None]:
+def _read_body(body: object, dialect: Dialect) -> tuple[JobType, str | None, bool]:
     """Check a create request against openapi.json (CreateComplianceJobsRequest); the messages are guesses."""
     if not isinstance(body, dict):
         raise invalid_request("The request body must be a JSON object", "body")
@@ -444,7 +455,7 @@ def _read_body(body: object) -> tuple[JobType, str | None]:
         raise invalid_request("The `type` field must be one of [tweets,users]", "type", str(type))
     if "name" in body and not (isinstance(name, str) and len(name) <= JOB_NAME_MAX):
         raise invalid_request(f"The `name` field must be text of at most {JOB_NAME_MAX} characters", "name", str(name))
-    if resumable is not False:
-        # X refused true with 400 "not supported" in September 2026; no session on X's buckets is recorded.
+    if not isinstance(resumable, bool) or (resumable and dialect is Dialect.XAPI):
+        # X refused true with 400 "not supported" in September 2026.
         raise invalid_request("The `resumable` field value is not supported", "resumable", str(resumable))
-    return JobType(type), name
+    return JobType(type), name, resumable

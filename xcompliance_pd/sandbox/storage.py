@@ -6,9 +6,11 @@ import base64
 import re
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from ..protocol import UPLOAD_MAX
 from .refusals import Refusal, StorageError
+from .sessions import part
 from .wire import Handler, Reply
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class StorageHandler(Handler):
     product = "UploadServer"
 
     def operation(self) -> str | None:
-        return {"PUT": "upload", "GET": "download"}.get(self.command)
+        return {"POST": "start", "PUT": "upload", "GET": "download"}.get(self.command)
 
     def body_max(self) -> int:
         return UPLOAD_MAX  # guess: no limit is documented for this dialect
@@ -40,16 +42,34 @@ class StorageHandler(Handler):
                 "Invalid argument.",
                 Details="Only one authentication mechanism is allowed: the signed URL is the credential.",
             )
+        path, _, query = self.path.partition("?")
+        if self.command == "PUT" and (upload_id := parse_qs(query).get("upload_id")):
+            return self._part(path.split("/")[2], upload_id[0], body)
         headers = {name.lower(): ",".join(self.headers.get_all(name, [])) for name in self.headers}
         # The URL must be in time when the request arrives, not when its last byte does.
         service.signer.check(self.command, self.path, headers, arrived)
         job_id = self.path.split("/")[2]
+        if self.command == "POST":
+            return Reply(
+                201, [("Location", f"{service.storage_url}{self.path}&upload_id={service.sessions.start(job_id)}")]
+            )
         if self.command == "PUT":  # the signature binds the method to the path
             return self._stored(service.upload(job_id, body))
         blob = service.download(job_id)
         if blob is None:  # guess: 403 AccessDenied if X's signer may not list the bucket
             raise StorageError(404, "NoSuchKey", "The specified key does not exist.")
         return self._found(blob)
+
+    def _part(self, job_id: str, upload_id: str, body: bytes) -> Reply:
+        """Take a part of an upload. The session's URL is the credential; how it ends with its job is a guess."""
+        service = self.server.service
+        if service.expired(job_id):  # guess: that a session, which lives a week by itself, ends with its job
+            raise StorageError(410, "NoSuchUpload", "The requested upload was not found.")
+        brought = part(self.headers.get("Content-Range"), len(body))
+        kept, data = service.sessions.take(upload_id, job_id, brought, body)
+        if data is not None:
+            return self._stored(service.upload(job_id, data))
+        return Reply(308, [("Range", f"bytes=0-{kept - 1}")] if kept else [])
 
     def _stored(self, blob: Blob) -> Reply:
         """The answer to an upload, as recorded 2021-11: two x-goog-hash headers, the etag is the MD5 in hex."""
