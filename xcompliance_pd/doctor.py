@@ -77,8 +77,8 @@ class Witness(Transport):
     def send(self, request: Request) -> Answer:
         return self._kept(request.operation, None, lambda: super(Witness, self).send(request))
 
-    def put(self, url: Secret, body: FileBody) -> Answer:
-        return self._kept("upload", url, lambda: super(Witness, self).put(url, body))
+    def put(self, url: Secret, body: FileBody | None, content_range: str | None = None) -> Answer:
+        return self._kept("upload", url, lambda: super(Witness, self).put(url, body, content_range))
 
     def get(self, url: Secret, sink: Callable[[bytes], Any], size_max: int) -> Received:
         pieces: list[bytes] = []
