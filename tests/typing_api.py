@@ -51,6 +51,8 @@ def checked_never_run() -> None:
     compliance = FrameAccessor(posts)
     assert_type(compliance.sentence(), str)
     assert_type(compliance.summary(), pd.DataFrame)
+    assert_type(compliance.apply(mode="redact", keep=["id"], geo="place", unchecked="drop"), pd.DataFrame)
+    assert_type(compliance.changes(invalid="raise", unknown="keep"), pd.DataFrame)
     assert_type(compliance.report("report.html", run, column="id", overwrite=True), None)
     assert_type(compliance.plot.reasons(), Axes)
     assert_type(compliance.plot.status(), Axes)
@@ -62,6 +64,7 @@ def checked_never_run() -> None:
 
     xc.JobMonitor(run.id)  # type: ignore[arg-type]
     xc.RunBrowser("client")  # type: ignore[arg-type]
+    compliance.apply("redact")  # type: ignore[call-arg]
     compliance.plot.timeline()  # type: ignore[call-arg]
     xc.check(posts, "id", type=3)  # type: ignore[arg-type]
     xc.check(posts, "id", "tweets")  # type: ignore[call-arg]

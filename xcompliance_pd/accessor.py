@@ -6,7 +6,7 @@ keeps the reference. What a method needs is imported when it is called, which ke
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -156,6 +156,61 @@ class FrameAccessor(_Accessor):
         from . import frames
 
         return frames.rows(self._data, "compliant", prefix)
+
+    def apply(
+        self,
+        *,
+        mode: str = "drop",
+        keep: Hashable | Iterable[Hashable] = (),
+        geo: Hashable | Iterable[Hashable] | None = None,
+        unchecked: str = "keep",
+        invalid: str = "keep",
+        unknown: str = "keep",
+        prefix: str = "compliance_",
+    ) -> pd.DataFrame:
+        """Return a clean frame: deleted rows gone, geo data blanked; see :func:`xcompliance_pd.cleaning.plan`.
+
+        Rows that are not proved compliant and stay are counted in one warning.
+        """
+        from . import cleaning, frames
+
+        plan = cleaning.plan(
+            self._data,
+            mode=mode,
+            keep=keep,
+            geo=geo,
+            unchecked=unchecked,
+            invalid=invalid,
+            unknown=unknown,
+            prefix=prefix,
+        )
+        return frames.apply(self._data, plan)
+
+    def changes(
+        self,
+        *,
+        mode: str = "drop",
+        keep: Hashable | Iterable[Hashable] = (),
+        geo: Hashable | Iterable[Hashable] | None = None,
+        unchecked: str = "keep",
+        invalid: str = "keep",
+        unknown: str = "keep",
+        prefix: str = "compliance_",
+    ) -> pd.DataFrame:
+        """List what `apply` with the same arguments does to which row; see :func:`xcompliance_pd.cleaning.changes`."""
+        from . import cleaning
+
+        plan = cleaning.plan(
+            self._data,
+            mode=mode,
+            keep=keep,
+            geo=geo,
+            unchecked=unchecked,
+            invalid=invalid,
+            unknown=unknown,
+            prefix=prefix,
+        )
+        return cleaning.changes(self._data, plan)
 
     @property
     def plot(self) -> Plots:

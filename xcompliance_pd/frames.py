@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import cleaning, protocol, saved, verdicts
 from . import ids as id_rules
-from . import protocol, saved, verdicts
 from .client import Client
 from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
@@ -545,3 +545,11 @@ def rows(frame: pd.DataFrame, status: str, prefix: str = PREFIX) -> pd.DataFrame
     if unknown := words - set(STATUSES):
         raise InputError(f"Column {name!r} holds {sorted(unknown)[0]!r}, which is no status. Run check again.")
     return frame[frame[name].astype(object) == status]
+
+
+def apply(frame: pd.DataFrame, plan: cleaning.Plan) -> pd.DataFrame:
+    """Carry out a plan on a checked frame and warn of what it leaves open; see :func:`xcompliance_pd.cleaning.plan`."""
+    clean = cleaning.cleaned(frame, plan)
+    if note := plan.note():
+        warn(note)
+    return clean
