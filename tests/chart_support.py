@@ -17,10 +17,10 @@ def untouched_globals():
     """No chart changes matplotlib's global settings, or leaves a figure behind that a test did not close."""
     from matplotlib import pyplot
 
-    before = dict(mpl.rcParams)
+    before, figures = dict(mpl.rcParams), pyplot.get_fignums()
     yield
     assert dict(mpl.rcParams) == before
-    assert not pyplot.get_fignums()
+    assert pyplot.get_fignums() == figures
 
 
 def frame(status=(), reason=(), run=RUN, checked_at="2026-11-23T20:15:00Z", **others):

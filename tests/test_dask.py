@@ -478,12 +478,24 @@ def test_a_source_that_is_not_what_it_was_gives_no_verdict(box: xc.Sandbox) -> N
 
 @pytest.mark.parametrize("name", ["check", "submit", "join", "problems", "summary", "flagged", "compliant"])
 def test_the_arguments_are_those_of_pandas(name: str) -> None:
-    """A method takes the same arguments on both kinds of frames: names, kinds and defaults."""
+    """A method takes the same arguments on both kinds of frames: names, kinds and defaults.
+
+    All but `sent` of `join`, which goes with a result file, and a Dask frame is joined with a run only.
+    """
     ours, theirs = (
         {k: (v.kind, v.default) for k, v in inspect.signature(getattr(accessor, name)).parameters.items()}
         for accessor in (dask_frames.DaskFrameAccessor, FrameAccessor)
     )
+    assert (theirs.pop("sent", None) is not None) == (name == "join")
     assert ours == theirs
+
+
+def test_a_result_file_is_refused_and_the_way_on_told(tmp_path: Path) -> None:
+    """A Dask frame does not take a result file; the message says what does."""
+    (tmp_path / "results.jsonl").write_text('{"id":"1","action":"delete","reason":"deleted"}\n')
+    lazy = dd.from_pandas(pd.DataFrame({"id": ["1"]}), npartitions=1)
+    with pytest.raises(xc.InputError, match=r"result file .* pandas frame"):
+        lazy.compliance.join("id", xc.read_results(tmp_path / "results.jsonl"))
 
 
 def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from chart_support import untouched_globals  # noqa: F401  so that no test here leaves a figure behind
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,10 +264,13 @@ def test_files_and_runs_side_by_side(vouched: pd.DataFrame) -> None:
 
 def test_summary_charts_and_report_take_it(vouched: pd.DataFrame, tmp_path: Path) -> None:
     """Counts are right, all charts are drawn, and the page for a reviewer says what rests on a word."""
+    from matplotlib import pyplot
+
     counts = vouched.compliance.summary().groupby("status", observed=True)["rows"].sum()
     assert counts.to_dict() == {"compliant": 7, "action_required": 3, "unchecked": 3, "invalid": 1}
     for draw in (vouched.compliance.plot.status, vouched.compliance.plot.reasons, vouched.compliance.plot.overview):
         assert draw() is not None
+    pyplot.close("all")
     vouched.compliance.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "That 7 rows are compliant rests on the word" in page

@@ -634,6 +634,17 @@ def test_authorization_has_no_place_on_the_byte_paths() -> None:
         assert caller.status(job) == "created"
 
 
+@pytest.mark.parametrize("job_id", ["419", "job"])
+def test_a_session_that_nobody_opened_is_not_found(job_id: str) -> None:
+    """An upload ID that was never given out gets 404, for a job that exists and for one that does not."""
+    with running() as (server, caller):
+        job = caller.create()
+        path = urlsplit(job["upload_url"]).path.replace(job["id"], job["id"] if job_id == "job" else job_id)
+        for content_range in ({}, {"Content-Range": "bytes */9"}):
+            answer = requests.put(f"{server.storage_url}{path}?upload_id=9", headers=content_range, timeout=5)
+            assert storage_error(answer, 404)["Code"] == "NoSuchUpload"
+
+
 def test_second_upload_changes_nothing() -> None:
     """guess: a later PUT is answered for its own bytes, but the job keeps the first."""
     with running(findings='{"id":"20"}\n{"id":"21"}', complete_after=0) as (_, caller):

@@ -213,6 +213,8 @@ def join(
 
 def refuse_no_run(run: object) -> None:
     """Raise InputError unless this is a run."""
+    if isinstance(run, SavedResults):
+        raise InputError("A result file is joined to a pandas frame only: compute the frame first, or join a run.")
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
 

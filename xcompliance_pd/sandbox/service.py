@@ -277,9 +277,10 @@ class Service:
                 raise plain_problem(409, "Conflict", "The job takes no upload any more.", "conflict")
 
     def expired(self, job_id: str) -> bool:
-        """Whether a job got no IDs in time."""
+        """Whether a job got no IDs in time; a job that does not exist did not."""
         with self._lock:
-            return self._status(self._jobs[job_id], self.clock()) is JobStatus.EXPIRED
+            job = self._jobs.get(job_id)
+            return job is not None and self._status(job, self.clock()) is JobStatus.EXPIRED
 
     def upload(self, job_id: str, data: bytes) -> Blob:
         """Take the IDs of a job, whose URL was checked: this starts it."""
