@@ -152,26 +152,26 @@ def draw(cases: Sequence[Case], path: Path) -> None:
     from matplotlib.figure import Figure
 
     looks = {"ours": ("#1b6ca8", ""), "samples": ("#d9822b", "//"), "careful": ("#7a7a7a", "..")}
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.set(title="Seconds from frame to frame", yscale="log")
-    right.set(title="Peak memory above the frame, bytes a row")
+    figure = Figure(figsize=(9, 6.2), layout="constrained")
+    upper, lower = figure.subplots(2, 1)
+    upper.set(title="Seconds from frame to frame", yscale="log")
+    lower.set(title="Peak memory above the frame, bytes a row")
     width = 0.8 / len(cases[0].seconds)
     for n, way in enumerate(cases[0].seconds):
         color, hatch = looks[way]
         for axes, heights in (
-            (left, [case.seconds[way] for case in cases]),
-            (right, [(case.bytes[way] or np.nan) / case.rows for case in cases]),
+            (upper, [case.seconds[way] for case in cases]),
+            (lower, [(case.bytes[way] or np.nan) / case.rows for case in cases]),
         ):
             places = np.arange(len(cases)) + n * width
             bars = axes.bar(places, heights, width * 0.95, label=way, color=color, hatch=hatch, edgecolor="white")
             axes.bar_label(bars, [f"{height:.3g}" for height in heights], fontsize=7)
             middles = np.arange(len(cases)) + 0.4 - width / 2
             axes.set_xticks(middles, [case.name.replace(", ", "\n") for case in cases], fontsize=8)
-    for axes in (left, right):
+    for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(y=0.1)
-    left.legend(frameon=False)
+    upper.legend(frameon=False)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
