@@ -284,6 +284,11 @@ def _older_byte_paths(storage_url: str) -> Node:
                     },
                 ],
                 "security": [],
+                # Nothing is sent; it is here for the Content-Type, which is one of the signed headers.
+                "requestBody": {
+                    "required": True,
+                    "content": {UPLOAD_CONTENT_TYPE: {"schema": {"type": "string", "maxLength": 0}}},
+                },
                 "responses": {"201": {"description": "Location is where the parts go."}, "default": refused},
             },
         },
