@@ -198,17 +198,17 @@ MUTANTS = [
     # what is cleaned
     Mutant(
         "a geo reason drops rows",
-        "cleaning.py",
-        '[geo, action == "delete", action == "rehydrate"], [GEO_BLANKED, DROPPED, REHYDRATE]',
-        '[action == "delete", geo, action == "rehydrate"], [DROPPED, GEO_BLANKED, REHYDRATE]',
+        "results.py",
+        '[geo, action == "delete", action == "rehydrate"], [GEO, GONE, REHYDRATE]',
+        '[action == "delete", geo, action == "rehydrate"], [GONE, GEO, REHYDRATE]',
         "cleaning",
     ),
-    Mutant("scrub_geo is a reason only", "cleaning.py", "action.isin(GEO_REASONS) | ", "", "cleaning"),
+    Mutant("scrub_geo is a reason only", "results.py", "action.isin(GEO_REASONS) | ", "", "cleaning"),
     Mutant(
         "unknown actions delete",
         "cleaning.py",
-        "[GEO_BLANKED, DROPPED, REHYDRATE], UNKNOWN)",
-        "[GEO_BLANKED, DROPPED, REHYDRATE], DROPPED)",
+        "[DROPPED, GEO_BLANKED, REHYDRATE, UNKNOWN]",
+        "[DROPPED, GEO_BLANKED, REHYDRATE, DROPPED]",
         "cleaning",
     ),
     Mutant(

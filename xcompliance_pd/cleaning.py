@@ -17,7 +17,7 @@ import pandas as pd
 
 from . import geo as geo_rules
 from .errors import InputError
-from .protocol import GEO_REASONS
+from .results import severity
 from .summary import columns, plain
 from .verdicts import VERDICT_COLUMNS
 
@@ -38,6 +38,8 @@ CHANGES = (
 )
 KEPT, DROPPED, REDACTED, GEO_BLANKED, NO_GEO, REHYDRATE, UNCHECKED, INVALID, UNKNOWN = range(len(CHANGES))
 MARK = "change"  # the column of mode="mark", after the prefix
+
+_ASKED = np.array([DROPPED, GEO_BLANKED, REHYDRATE, UNKNOWN])  # by severity
 
 # The rows that the options of these names are for.
 _OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
@@ -300,9 +302,7 @@ def _refuse_other(frame: pd.DataFrame, plan: Plan) -> None:
 
 def _wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return what each row's verdict asks for; only those of known actions are ever carried out."""
-    status, action, reason = (verdicts[name] for name in ("status", "action", "reason"))
-    geo = action.isin(GEO_REASONS) | reason.isin(GEO_REASONS)  # X's documents have had the words in both places
-    asked = np.select([geo, action == "delete", action == "rehydrate"], [GEO_BLANKED, DROPPED, REHYDRATE], UNKNOWN)
+    status, asked = verdicts["status"], _ASKED[severity(verdicts["action"], verdicts["reason"])]
     statuses = [status == "action_required", status == "unchecked", status == "invalid"]
     return np.select(statuses, [asked, UNCHECKED, INVALID], KEPT).astype(np.int8)
 
