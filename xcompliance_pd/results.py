@@ -553,8 +553,8 @@ def severity(action: pd.Series, reason: pd.Series) -> NDArray[np.int8]:
 
     Examples
     --------
-    >>> severity(pd.Series(["delete", "delete", "rehydrate", None]), pd.Series([None, "scrub_geo", None, None])).tolist()
-    [0, 1, 2, 3]
+    >>> severity(pd.Series(["delete", "delete", "rehydrate"]), pd.Series(["deleted", "scrub_geo", None])).tolist()
+    [0, 1, 2]
     """
     geo = action.isin(GEO_REASONS) | reason.isin(GEO_REASONS)
     asked = np.select([geo, action == "delete", action == "rehydrate"], [GEO, GONE, REHYDRATE], UNKNOWN)
