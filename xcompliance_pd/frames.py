@@ -560,8 +560,8 @@ def _warn_of_authors(data: pd.DataFrame | pd.Series, wanted: Sequence[Question])
         # What others saw of X's results conflicts: https://github.com/Kudusch/twCompliance ("for complete data")
         warn(
             "X may not list posts whose author's account is gone, and these would read as compliant. To ask about "
-            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}). type='tweets' says that posts "
-            "alone are meant."
+            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or --author on the "
+            "command line. type='tweets' says that posts alone are meant."
         )
 
 
