@@ -195,6 +195,60 @@ MUTANTS = [
         "proved=grade is not Grade.UNPROVED and not bad_lines",
         "lifecycle",
     ),
+    # what several columns say together
+    Mutant(
+        "an unchecked author clears",
+        "combined.py",
+        "_PRECEDENCE = (ACTION_REQUIRED, UNCHECKED, INVALID, COMPLIANT)",
+        "_PRECEDENCE = (ACTION_REQUIRED, COMPLIANT, UNCHECKED, INVALID)",
+        "combined",
+    ),
+    Mutant(
+        "the author is not asked for", "combined.py", "has = statuses == code", "has = statuses[:1] == code", "combined"
+    ),
+    Mutant(
+        "the milder part speaks",
+        "combined.py",
+        "asked if code == ACTION_REQUIRED else 0",
+        "0",
+        "combined",
+    ),
+    Mutant(
+        "what is referred to is not sent",
+        "frames.py",
+        "for other, part in parts.items() if other.job is question.job]",
+        "for other, part in parts.items() if other is question]",
+        "combined",
+    ),
+    Mutant("a gone retweet stays", "cleaning.py", '"gone", kinds)] = DROPPED', '"gone", ())] = DROPPED', "combined"),
+    Mutant(
+        "unproved references pass for compliant",
+        "combined.py",
+        'left = status.isin(["unchecked", "invalid"])',
+        'left = status.isin(["none"])',
+        "combined",
+    ),
+    Mutant(
+        "a scrubbed place is a post that is gone",
+        "combined.py",
+        'reason"]) == GONE)',
+        'reason"]) >= GONE)',
+        "combined",
+    ),
+    Mutant(
+        "old references stay",
+        "frames.py",
+        "if overwrite and isinstance(checked",
+        "if False and isinstance(checked",
+        "combined",
+    ),
+    Mutant(
+        "posts alone are not warned of",
+        "frames.py",
+        "    if authors:\n",
+        "    if False:\n",
+        "combined",
+    ),
     # what is cleaned
     Mutant(
         "a geo reason drops rows",
