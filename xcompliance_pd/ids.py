@@ -104,11 +104,15 @@ class IdColumn:
 
     @cached_property
     def _unique(self) -> Ints:
-        return _distinct(self.values if not self.problem.any() else self.values[self.valid])
+        return distinct(self.values if not self.problem.any() else self.values[self.valid])
 
 
-def _distinct(values: Ints) -> Ints:
-    """Return the distinct values, ascending."""
+def distinct(values: Ints) -> Ints:
+    """Return the distinct values, ascending.
+
+    >>> distinct(np.array([30, 20, 30]))
+    array([20, 30])
+    """
     # numpy's own unique hashes 64-bit integers, which is many times slower than this for millions of IDs
     ordered = np.sort(values)
     first = np.ones(len(ordered), dtype=np.bool_)
@@ -583,7 +587,7 @@ def batches(parts: Iterable[Ints], size: int, bytes_max: int = UPLOAD_MAX) -> It
 
 
 def _slices(parts: list[Ints], size: int, first: int, last: int) -> Iterator[Slice]:
-    ids = parts[0] if len(parts) == 1 else _distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
+    ids = parts[0] if len(parts) == 1 else distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
     return (Slice(ids[start : start + size], first, last) for start in range(0, len(ids), size))
 
 
