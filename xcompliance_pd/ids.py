@@ -108,11 +108,7 @@ class IdColumn:
 
 
 def distinct(values: Ints) -> Ints:
-    """Return the distinct values, ascending.
-
-    >>> distinct(np.array([30, 20, 30]))
-    array([20, 30])
-    """
+    """Return the distinct values, ascending."""
     # numpy's own unique hashes 64-bit integers, which is many times slower than this for millions of IDs
     ordered = np.sort(values)
     first = np.ones(len(ordered), dtype=np.bool_)
