@@ -542,8 +542,10 @@ MUTANTS = [
         "hashes.update({name: raw}):",
         "fuzz",
     ),
-    Mutant("a text is a list of jobs", "ledger.py", 'if not isinstance(data["past_jobs"], list):', "if False:", "fuzz"),
-    Mutant("any schema will do", "ledger.py", "if type(schema) is not int or schema != SCHEMA:", "if False:", "fuzz"),
+    Mutant(
+        "a text is a list of jobs", "ledger.py", 'if not isinstance(data["past_jobs"], list):', "if False:", "ledger"
+    ),
+    Mutant("any schema will do", "ledger.py", "if type(schema) is not int or schema != SCHEMA:", "if False:", "ledger"),
     # how often, and for how long
     Mutant(
         "the rate limit is not heeded",

@@ -123,7 +123,9 @@ def test_a_disk_that_fails_at_any_operation(
     xc.check(FRAME, "id", client=quick(far, home=tmp_path / "dry", batch_size=batch_size))
     operations = disk.count
     assert operations > 30
-    for at in range(1, operations + 1, batches):
+    places = range(1, operations + 1, batches)
+    print(f"{len(places)} of {operations} operations")
+    for at in places:
         home, before = tmp_path / str(at), len(far.service.jobs)
         client = quick(far, home=home, batch_size=batch_size)
         disk.plan(at, times, code)

@@ -56,6 +56,7 @@ def test_a_kill_at_every_point(batches: int, request: pytest.FixtureRequest) -> 
     kills: Kills = request.getfixturevalue("one_batch" if batches == 1 else "three_batches")
     points = kills.case().points
     outcomes = {(number, name): kills.case(number) for number, name in enumerate(points, 1)}
+    print(f"{len(outcomes)} points of a run of {batches}")
     all_right(outcomes)
     assert [outcome.kills for outcome in outcomes.values()] == [1] * len(points), "a kill did not happen"
 

@@ -108,6 +108,25 @@ def test_a_newer_record_is_not_touched(finished: xc.Run, folder: Path) -> None:
         xc.open_run(finished.id)
 
 
+@pytest.mark.parametrize("schema", [0, True, 1.0, "1", None])
+def test_a_record_of_no_schema_of_ours_is_damaged(finished: xc.Run, folder: Path, schema: object) -> None:
+    """Only the number 1 is our schema: what merely equals it, or is older, is not read as a record of ours."""
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "schema": schema}))
+    with pytest.raises(xc.LedgerError, match=r"run\.json is damaged"):
+        xc.open_run(finished.id)
+
+
+@pytest.mark.parametrize("jobs", ["", "17", {"17": 1}])
+def test_past_jobs_are_a_list_or_the_record_is_damaged(finished: xc.Run, folder: Path, jobs: object) -> None:
+    """A text is not taken apart into jobs with an ID of one digit, nor an object into its keys."""
+    record = json.loads((folder / "run.json").read_text())
+    record["batches"][0]["past_jobs"] = jobs
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(xc.LedgerError, match=r"run\.json is damaged"):
+        xc.open_run(finished.id)
+
+
 def test_a_home_that_cannot_be_written(box: xc.Sandbox, tmp_path: Path) -> None:
     """If the ledger cannot be written, no job is created."""
     (tmp_path / "file").write_text("")

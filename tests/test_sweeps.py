@@ -254,6 +254,7 @@ def test_numbers_with_leading_zeros(tls: tuple[ssl.SSLContext, str], tmp_path: P
                 total += sweep_results(judge, cutter, answer, stored, ENDINGS[False])
     report(record_property, "results, padded numbers", total)
     assert total["silent"] == 0
+    assert total["cases"] >= 4_000
 
 
 # --------------------------------------------------------------------------- whole checks through proxies

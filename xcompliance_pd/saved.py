@@ -104,7 +104,7 @@ class SavedResults:
 
     def covered(self, sent: Ints | None) -> Covered:
         """Return what the file says of the IDs that were sent, or of those it lists."""
-        own = np.unique(self._records["id"].to_numpy()) if sent is None else sent
+        own = id_rules.distinct(self._records["id"].to_numpy()) if sent is None else sent
         return Covered(own, self._records, self.grade(sent) is not Grade.UNPROVED, self.checked_at, self.run)
 
     def __repr__(self) -> str:

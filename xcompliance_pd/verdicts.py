@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .ids import BLOCK, IdColumn, Ints
+from .ids import BLOCK, IdColumn, Ints, distinct
 from .results import concat, decisive, judged, words
 
 STATUSES = ("compliant", "action_required", "unchecked", "invalid")
@@ -220,7 +220,7 @@ def _settled(covered: Sequence[Covered]) -> list[Covered]:
     """Leave each ID to one batch only."""
     ids = np.concatenate([part.ids for part in covered])
     batch = np.repeat(np.arange(len(covered)), [len(part.ids) for part in covered])
-    listed = np.concatenate([locate(np.unique(part.findings["id"]), part.ids) >= 0 for part in covered])
+    listed = np.concatenate([locate(distinct(part.findings["id"].to_numpy()), part.ids) >= 0 for part in covered])
     proved = np.array([part.proved for part in covered])[batch]
     order = np.lexsort((batch, ~proved, ~listed, ids))
     chosen = np.zeros(len(ids), dtype=np.bool_)
