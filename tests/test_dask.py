@@ -480,13 +480,18 @@ def test_a_source_that_is_not_what_it_was_gives_no_verdict(box: xc.Sandbox) -> N
 def test_the_arguments_are_those_of_pandas(name: str) -> None:
     """A method takes the same arguments on both kinds of frames: names, kinds and defaults.
 
-    All but `sent` of `join`, which goes with a result file, and a Dask frame is joined with a run only.
+    All but `sent` of `join`, which goes with a result file, and what asks about several columns at once (`references`
+    and dicts, which `join` takes in the place of a run): a Dask frame is checked column by column.
     """
     ours, theirs = (
         {k: (v.kind, v.default) for k, v in inspect.signature(getattr(accessor, name)).parameters.items()}
         for accessor in (dask_frames.DaskFrameAccessor, FrameAccessor)
     )
     assert (theirs.pop("sent", None) is not None) == (name == "join")
+    assert (theirs.pop("references", None) is not None) == (name in ("check", "submit", "join"))
+    if name == "join":
+        assert theirs["run"] == (inspect.Parameter.POSITIONAL_OR_KEYWORD, None)
+        theirs["run"] = ours["run"]
     assert ours == theirs
 
 

@@ -290,7 +290,7 @@ def _join_saved(
         left = int((table["status"].eq("unchecked") & ids.valid).sum())
         warn(f"{left:,} rows stay unchecked: {file.name} proves nothing about IDs that it does not list, for {doubt}.")
     else:
-        left = len(np.unique(ids.values[table["status"].eq("compliant").to_numpy()]))
+        left = len(id_rules.distinct(ids.values[table["status"].eq("compliant").to_numpy()]))
         _warn_given(left, f"{file.name} is the whole result, and that sent= is what was uploaded")
     return attach(checked, table, prefix)
 
