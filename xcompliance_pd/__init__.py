@@ -27,7 +27,8 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
-    from .frames import check, join, submit
+    from .differences import diff
+    from .frames import check, join, stale, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -37,6 +38,8 @@ _LATER = {
     "check": "frames",
     "submit": "frames",
     "join": "frames",
+    "stale": "frames",
+    "diff": "differences",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -55,6 +58,8 @@ __all__ = [
     "check",
     "submit",
     "join",
+    "stale",
+    "diff",
     "Client",
     "Run",
     "runs",

@@ -13,6 +13,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     import os
+    from datetime import timedelta
 
     import numpy as np
     from matplotlib.axes import Axes
@@ -57,6 +58,7 @@ class FrameAccessor(_Accessor):
         prefix: str = "compliance_",
         timeout: float | None = None,
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> pd.DataFrame:
         """Check a column of IDs and return a new frame with the verdicts; see :func:`xcompliance_pd.check`."""
         from . import frames
@@ -72,6 +74,7 @@ class FrameAccessor(_Accessor):
             prefix=prefix,
             timeout=timeout,
             fresh=fresh,
+            max_age=max_age,
         )
 
     def submit(
@@ -83,12 +86,20 @@ class FrameAccessor(_Accessor):
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> Run:
         """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
         from . import frames
 
         return frames.submit(
-            self._data, column, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh
+            self._data,
+            column,
+            type=type,
+            client=client,
+            label=label,
+            on_invalid=on_invalid,
+            fresh=fresh,
+            max_age=max_age,
         )
 
     def join(
@@ -108,6 +119,20 @@ class FrameAccessor(_Accessor):
         return frames.join(
             self._data, column, run, overwrite=overwrite, prefix=prefix, timeout=timeout, partial=partial, sent=sent
         )
+
+    def stale(
+        self, column: Hashable, max_age: str | timedelta, *, type: str | None = None, client: Client | None = None
+    ) -> pd.Series:
+        """Tell which rows a check with this `max_age` would send; see :func:`xcompliance_pd.stale`."""
+        from . import frames
+
+        return frames.stale(self._data, column, max_age, type=type, client=client)
+
+    def diff(self, column: Hashable, before: pd.DataFrame, *, prefix: str = "compliance_") -> pd.DataFrame:
+        """List what changed since an earlier check of the same dataset; see :func:`xcompliance_pd.diff`."""
+        from . import differences
+
+        return differences.diff(before, self._data, column, prefix=prefix)
 
     def problems(self, column: Hashable) -> pd.DataFrame:
         """List the rows whose value is no ID, with what is wrong; no request is made."""
@@ -239,6 +264,7 @@ class SeriesAccessor(_Accessor):
         prefix: str = "compliance_",
         timeout: float | None = None,
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> pd.DataFrame:
         """Check the IDs and return the verdict columns; see :func:`xcompliance_pd.check`."""
         from . import frames
@@ -252,6 +278,7 @@ class SeriesAccessor(_Accessor):
             prefix=prefix,
             timeout=timeout,
             fresh=fresh,
+            max_age=max_age,
         )
 
     def submit(
@@ -262,11 +289,14 @@ class SeriesAccessor(_Accessor):
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> Run:
         """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
         from . import frames
 
-        return frames.submit(self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
+        return frames.submit(
+            self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh, max_age=max_age
+        )
 
     def join(
         self,
@@ -281,6 +311,12 @@ class SeriesAccessor(_Accessor):
         from . import frames
 
         return frames.join(self._data, None, run, prefix=prefix, timeout=timeout, partial=partial, sent=sent)
+
+    def stale(self, max_age: str | timedelta, *, type: str | None = None, client: Client | None = None) -> pd.Series:
+        """Tell which IDs a check with this `max_age` would send; see :func:`xcompliance_pd.stale`."""
+        from . import frames
+
+        return frames.stale(self._data, None, max_age, type=type, client=client)
 
     def problems(self) -> pd.DataFrame:
         """List the values that are no IDs, with what is wrong; no request is made."""
@@ -329,6 +365,14 @@ class Plots(_Accessor):
         from . import charts
 
         return charts.by(self._data, column, ax, prefix=prefix, shares=shares)
+
+    def diff(
+        self, column: Hashable, before: pd.DataFrame, ax: Axes | None = None, *, prefix: str = "compliance_"
+    ) -> Axes:
+        """Draw what changed since an earlier check of the same dataset; see :func:`xcompliance_pd.charts.diff`."""
+        from . import charts
+
+        return charts.diff(before, self._data, column, ax, prefix=prefix)
 
     def overview(self, column: Hashable | None = None, *, prefix: str = "compliance_") -> np.ndarray[Any, Any]:
         """Draw four charts as one figure fit for a paper; see :func:`xcompliance_pd.charts.overview`."""

@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--type", choices=["tweets", "posts", "users"], help="what the IDs are")
     check.add_argument("--label", help="a name for the run")
     check.add_argument("--fresh", action="store_true", help="start anew even if an unfinished run could be continued")
+    check.add_argument(
+        "--max-age", metavar="AGE", help="send only IDs that were not proved within this time, such as 24h or 7d"
+    )
     check.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
     _add_outputs(check)
 
@@ -162,11 +165,12 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
         "label": parsed.label,
         "overwrite": parsed.overwrite,
         "fresh": parsed.fresh,
+        "max_age": parsed.max_age,
     }
     if not isinstance(data, Table):
         return _finish(parsed, column, pieces.check(data, column, _wanted(parsed), **options))
     checked = frames.check(data.frame, column, **options)
-    names = checked["compliance_run"].cat.categories  # the one run, or none if nothing was sent
+    names = checked["compliance_run"].cat.categories  # the run that was made first, if any, then those that are reused
     return _finish(
         parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
     )

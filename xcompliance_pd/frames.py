@@ -7,21 +7,24 @@ import difflib
 import itertools
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from . import cleaning, protocol, saved, verdicts
+from . import cleaning, freshness, protocol, saved, verdicts
 from . import ids as id_rules
 from .client import Client
 from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
 from .lifecycle import Snapshot
+from .outcome import Source
 from .protocol import JobType
+from .reuse import Reuse
 from .run import Run
 from .runner import Clock
 from .saved import SavedResults
@@ -31,6 +34,10 @@ from .widgets.live import Display
 PREFIX = "compliance_"
 NO_IDS: Ints = np.empty(0, dtype=np.int64)
 NOTHING_TO_SUBMIT = "There is no ID in this column, so there is nothing to submit. Check the column's name."
+ALL_FRESH = (
+    "All IDs in this column were proved within max_age, so there is nothing to submit. "
+    "check(..., max_age=...) puts those verdicts on the rows without any request."
+)
 NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
@@ -46,6 +53,7 @@ def check(
     prefix: str = PREFIX,
     timeout: float | None = None,
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> pd.DataFrame:
     """Send a column of IDs through X's batch compliance API, wait, and put the verdicts on the rows.
 
@@ -73,6 +81,10 @@ def check(
         Seconds to wait. The job goes on after a time-out, and calling again continues it.
     fresh : bool
         Start anew even if there is an unfinished run of the same IDs.
+    max_age : str or timedelta, optional
+        Send only IDs of which no earlier run, with this service and ledger, has proved anything within this time:
+        ``"24h"``, ``"7d"``, ``pd.Timedelta(...)``. The other rows get the verdict of then, with its own `checked_at`
+        and `run`, and a warning tells how many. Without it nothing is reused. See docs/cleaning.md, "Asking again".
 
     Returns
     -------
@@ -114,11 +126,11 @@ def check(
     checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
     name = _name(series, column)
     ids = id_rules.parse(select(checked, column), name)
-    run = _begin(ids, series, name, type, client, label, on_invalid, fresh)
+    run, reuse = _begin(ids, series, name, type, client, label, on_invalid, fresh, max_age)
     if run is None:
-        if not ids.invalid.any():  # they were named already
+        if not reuse and not ids.invalid.any():  # they were named already
             warn(NOTHING_SENT.format(name))
-        return attach(checked, verdicts.join(ids, []), prefix)
+        return attach(checked, _reused(ids, reuse), prefix)
     wait(run, timeout, display)
     return _joined(checked, ids, run, prefix, display)
 
@@ -132,10 +144,13 @@ def submit(
     label: str | None = None,
     on_invalid: str = "mark",
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> Run:
     """Start a check in the background and return its `Run` at once; `join` puts its verdicts on the rows.
 
-    Parameters and errors are those of :func:`check`. A column without any ID is an InputError here.
+    Parameters and errors are those of :func:`check`. A column without any ID is an InputError here, and so is one of
+    which all is fresh by `max_age`. With `max_age` the run covers only what is sent; it remembers which batches speak
+    for the other IDs, and `join` puts both on the rows.
 
     Returns
     -------
@@ -152,9 +167,9 @@ def submit(
     """
     series = select(data, column)
     name = _name(series, column)
-    run = _begin(id_rules.parse(series, name), series, name, type, client, label, on_invalid, fresh)
+    run, reuse = _begin(id_rules.parse(series, name), series, name, type, client, label, on_invalid, fresh, max_age)
     if run is None:
-        raise InputError(NOTHING_TO_SUBMIT)
+        raise InputError(ALL_FRESH if reuse else NOTHING_TO_SUBMIT)
     return run.start()
 
 
@@ -174,7 +189,8 @@ def join(
     Parameters
     ----------
     data, column, overwrite, prefix, timeout
-        As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``.
+        As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``, unless the run was made with
+        `max_age`: then the verdicts that it reuses are put on their rows.
     run : Run or SavedResults
         From `submit`, ``xc.open_run`` or ``xc.attach``; or a file that was downloaded earlier, ``xc.read_results``.
     partial : bool
@@ -209,6 +225,58 @@ def join(
     if not partial:
         wait(run, timeout, display)
     return _joined(checked, ids, run, prefix, display)
+
+
+def stale(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None,
+    max_age: str | timedelta,
+    *,
+    type: str | None = None,
+    client: Client | None = None,
+) -> pd.Series:
+    """Tell which rows :func:`check` with this `max_age` would send; no request is made, and no token is needed.
+
+    Parameters
+    ----------
+    data, column, type, client
+        As in :func:`check`; the column of a Series is None.
+    max_age : str or timedelta
+        As in :func:`check`: ``"24h"``, ``"7d"``, ``pd.Timedelta(...)``.
+
+    Returns
+    -------
+    Series
+        bool, named ``stale``, on the same index. True where the ID is new to the ledger, or was last proved longer ago
+        than `max_age`; False where it is fresh, and for rows without a valid ID, which are never sent.
+
+    Raises
+    ------
+    InputError
+        As in :func:`check`.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049", None]})
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     checked = xc.check(posts.head(1), "id", client=box.client)
+    ...     xc.stale(posts, "id", "24h", client=box.client).tolist()
+    [False, True, False]
+    """
+    age = freshness.seconds(max_age)
+    series = select(data, column)
+    name = _name(series, column)
+    given = None if type is None else protocol.job_type(type)
+    if given is None:
+        _refuse_users(name)
+    ids, client = id_rules.parse(series, name), client_of(client)
+    if given is None:
+        _refuse_implausible([id_rules.survey(ids, series, client.clock.now())], name)
+    reuse = client.reusable(given or JobType.TWEETS, age)
+    _warn_behind(reuse)
+    sent = reuse.left(ids.unique())
+    return pd.Series(verdicts.Places(sent).find(ids.values) >= 0, index=series.index, name="stale")
 
 
 def refuse_no_run(run: object) -> None:
@@ -252,8 +320,23 @@ def finish(run: Run) -> None:
 # --------------------------------------------------------------------------- steps
 
 
+class Begun(NamedTuple):
+    """What a check has come to before it waits.
+
+    Attributes
+    ----------
+    run : Run or None
+        None if nothing is to be sent.
+    reuse : Reuse or None
+        What is reused of earlier runs, if there is any; the run knows it, too.
+    """
+
+    run: Run | None
+    reuse: Reuse | None
+
+
 def begin(
-    parts: Iterable[Part],
+    parts: list[Part] | Callable[[], Iterable[Part]],
     name: Hashable,
     problems_call: str,
     *,
@@ -262,20 +345,24 @@ def begin(
     label: str | None,
     on_invalid: str,
     fresh: bool,
-) -> Run | None:
-    """Settle everything that can go wrong before anything is sent; None when there is no ID at all.
+    max_age: str | timedelta | None,
+) -> Begun:
+    """Settle everything that can go wrong before anything is sent; no run when there is no ID to be sent.
 
     Parameters
     ----------
-    parts : iterable of Part
-        The column in pieces, which are asked for one by one; or a list, if it is in memory as a whole.
+    parts : list of Part, or function
+        The column, if it is in memory as a whole; or what gives it in pieces, which are asked for one by one.
     name : hashable
         The column's name.
     problems_call : str
         What a user writes to see all invalid rows.
-    type, client, label, on_invalid, fresh
+    type, client, label, on_invalid, fresh, max_age
         As in :func:`check`.
     """
+    age = None if max_age is None else freshness.seconds(max_age)
+    if age and fresh:
+        raise InputError("fresh=True asks for everything anew, max_age= reuses what is not older. Use one of them.")
     if on_invalid not in ("mark", "raise"):
         raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
     given = None if type is None else protocol.job_type(type)
@@ -284,7 +371,8 @@ def begin(
     passed: list[Part] = []
 
     def ids() -> Iterator[Ints]:
-        for part in parts:
+        passed.clear()
+        for part in parts if isinstance(parts, list) else parts():
             passed.append(replace(part, ids=NO_IDS))  # a slice of no IDs would keep them all in memory
             yield part.ids
         # Here nothing is settled yet: an error leaves no run behind.
@@ -293,13 +381,22 @@ def begin(
         if on_invalid == "raise" and (invalid := _invalid(passed, name)):
             raise InputError(f"{invalid} Nothing was sent. {problems_call} lists them all, with what to do about each.")
 
-    whole = isinstance(parts, list)
-    run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh, keep=whole)
+    kind = given or JobType.TWEETS
+    run, continued, reuse = None, False, None
+    for reuse in [None] if age is None else client.reuses(kind, age):
+        run, continued = client.start(ids(), kind, label=label, fresh=fresh, keep=isinstance(parts, list), reuse=reuse)
+        if run is not None:
+            break
     if invalid := _invalid(passed, name):
         warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
     if run is not None and continued:
         warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
-    return run
+    if reuse is not None:
+        _warn_behind(reuse)
+    if reuse is None or not reuse.fresh:
+        return Begun(run, None)
+    warn(reuse.told())
+    return Begun(run, reuse)
 
 
 def _begin(
@@ -311,11 +408,50 @@ def _begin(
     label: str | None,
     on_invalid: str,
     fresh: bool,
-) -> Run | None:
+    max_age: str | timedelta | None,
+) -> Begun:
     call = "series.compliance.problems()" if name is None else f"df.compliance.problems({name!r})"
     client = client_of(client)
     part = id_rules.survey(ids, series, client.clock.now())
-    return begin([part], name, call, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
+    options: dict[str, Any] = {"label": label, "on_invalid": on_invalid, "fresh": fresh, "max_age": max_age}
+    return begin([part], name, call, type=type, client=client, **options)
+
+
+def _warn_behind(reuse: Reuse) -> None:
+    if reuse.behind:
+        warn(
+            f"This machine's clock is {freshness.told(round(reuse.behind))} behind the latest time that the service "
+            "told in an earlier run. Ages are counted from that time, and what was proved then is sent again. "
+            "Set the clock."
+        )
+
+
+def source_of(reuse: Reuse | None) -> Source | None:
+    """Return where the verdicts are if nothing was sent; None if there are none."""
+    return None if reuse is None else reuse.source()
+
+
+def _reused(ids: IdColumn, reuse: Reuse | None) -> pd.DataFrame:
+    if reuse is None:
+        return verdicts.join(ids, [])
+    table = reuse.verdicts(ids)
+    warn_lost(unproved(ids, table))
+    return table
+
+
+def unproved(ids: IdColumn, table: pd.DataFrame) -> int:
+    """Count the rows with an ID of which nothing was heard, not even an error."""
+    unheard = (table["status"] == "unchecked") & table["run"].isna()
+    return int(np.count_nonzero(ids.valid & unheard.to_numpy()))
+
+
+def warn_lost(rows: int) -> None:
+    """Warn of rows that have no verdict although earlier ones are reused."""
+    if rows:
+        warn(
+            f"{rows:,} rows stay unchecked: neither what was sent nor the earlier runs that are reused prove anything "
+            "of their IDs now. Run check with max_age= again, and they are sent."
+        )
 
 
 def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series:
@@ -446,6 +582,8 @@ def _joined(checked: pd.DataFrame | pd.Series, ids: IdColumn, run: Run, prefix: 
     snapshot = run.snapshot()
     warn_unproved(snapshot)
     table = run.verdicts(ids)
+    if run.record.reused and snapshot.state == "done":
+        warn_lost(unproved(ids, table) - snapshot.unproved)
     display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
     return attach(checked, table, prefix)
 

@@ -408,9 +408,14 @@ class Run:
 
     def verdicts(self, ids: IdColumn, part: int | None = None) -> pd.DataFrame:
         """Return the verdict columns for parsed IDs; with the number of a part, one batch is in memory at a time."""
-        if part is None:
-            return verdicts.join(ids, self.covered())
-        return outcome.join(self._runner.ledger, self.record, ids, part)
+        ledger, record = self._runner.ledger, self.record
+        if part is not None:
+            return outcome.join(ledger, record, ids, part)
+        own = self.covered()
+        left = ids.unique() if record.reused else ids.unique()[:0]
+        for batch in own:
+            left = np.delete(left, verdicts.within(left, batch.ids))
+        return verdicts.join(ids, [*own, *outcome.again(ledger, record.reused, left)])
 
     def source(self) -> outcome.Source:
         """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""

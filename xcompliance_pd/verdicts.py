@@ -125,7 +125,7 @@ def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame,
     unique = ids.unique()
     case: Cases = np.full(len(unique), -1, dtype=np.min_scalar_type(-2 * len(covered) - 1))
     for number, part in enumerate(covered):
-        held = _within(unique, part.ids)
+        held = within(unique, part.ids)
         if (case[held] >= 0).any():
             return _looked_up(ids, _settled(covered))
         case[held] = 2 * number
@@ -192,7 +192,7 @@ class _Spans:
         return self._case[span]
 
 
-def _within(unique: Ints, batch: Ints) -> slice | Ints:
+def within(unique: Ints, batch: Ints) -> slice | Ints:
     """Return where those of the ascending numbers `unique` stand that are also in `batch`, ascending too."""
     if not len(batch):
         return slice(0)
@@ -200,7 +200,11 @@ def _within(unique: Ints, batch: Ints) -> slice | Ints:
     near = unique[start:stop]
     if np.array_equal(near, batch):  # as it is unless the rows are others than those that were sent
         return slice(int(start), int(stop))
-    found: Ints = np.flatnonzero(locate(batch, near) >= 0) + start
+    few, many = (near, batch) if len(near) <= len(batch) else (batch, near)
+    place = np.searchsorted(many, few)
+    place[place == len(many)] = 0
+    same = np.flatnonzero(many[place] == few) if len(many) else place
+    found: Ints = (same if few is near else place[same]) + start
     return found
 
 
