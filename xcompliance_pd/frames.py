@@ -345,7 +345,7 @@ def begin(
     label: str | None,
     on_invalid: str,
     fresh: bool,
-    max_age: str | timedelta | None,
+    max_age: str | timedelta | None = None,
 ) -> Begun:
     """Settle everything that can go wrong before anything is sent; no run when there is no ID to be sent.
 

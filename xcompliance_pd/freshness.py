@@ -124,7 +124,11 @@ def speaking(
         and batch.checked_at is not None
         and moment - max_age <= batch.checked_at <= now + TOLERANCE
     ]
-    return sorted(found, key=lambda pair: pair[1].checked_at or 0.0, reverse=True)
+
+    def when(pair: tuple[RunRecord, Batch]) -> tuple[float, float]:
+        return pair[1].checked_at or 0.0, pair[0].created_at  # a Date tells whole seconds only
+
+    return sorted(found, key=when, reverse=True)
 
 
 def decided(ids: Ints, findings: pd.DataFrame, proved: bool) -> Ints:

@@ -123,25 +123,24 @@ def again(ledger: Ledger, reused: Sequence[str], ids: Ints) -> Iterator[Covered]
         Of the IDs that a batch's files prove something of, whatever its index says. A batch that is gone or changed
         says nothing, and its index is taken away or corrected, so that whoever asks next sends those IDs.
     """
-    left = ids
+    left, place = np.ones(len(ids), dtype=np.bool_), np.arange(len(ids))
     for run, batch in named(ledger, reused):
-        if not len(left):
-            return
         try:
-            hinted = left[verdicts.within(left, decided(ledger, run, batch))]
-            if not len(hinted):
+            hint = place[verdicts.within(ids, decided(ledger, run, batch))]
+            hint = hint[left[hint]]
+            if not len(hint):
                 continue
             whole = _covered(ledger, run, batch)
         except LedgerError:
             ledger.write_index(run.id, batch, None)
             continue
         proved = _decided(whole)
-        own = hinted[verdicts.within(hinted, proved)]
-        if len(own) < len(hinted):
+        hint, hinted = hint[verdicts.within(ids[hint], proved)], len(hint)
+        if len(hint) < hinted:
             ledger.write_index(run.id, batch, proved)
+        own, left[hint] = ids[hint], False
         about = verdicts.locate(own, whole.findings["id"].to_numpy()) >= 0
         yield replace(whole, ids=own, findings=whole.findings[about].reset_index(drop=True))
-        left = np.delete(left, verdicts.within(left, own))
 
 
 def named(ledger: Ledger, names: Sequence[str]) -> Iterator[tuple[RunRecord, Batch]]:

@@ -57,28 +57,29 @@ class Reuse:
         return ids[~fresh]
 
     def _fresh(self, ids: Ints) -> npt.NDArray[np.bool_]:
-        fresh, count = np.zeros(len(ids), dtype=np.bool_), 0
-        for place in range(len(self._batches)):
-            if count == len(ids):
+        fresh, left = np.zeros(len(ids), dtype=np.bool_), len(ids)
+        for number in range(len(self._batches)):
+            if not left:
                 break
-            fresh[verdicts.within(ids, self._of(place))] = True
-            if (now := int(np.count_nonzero(fresh))) > count:
-                count = now
-                self._used.add(place)
+            place = verdicts.within(ids, self._of(number))
+            if more := int(np.count_nonzero(~fresh[place])):
+                fresh[place] = True
+                left -= more
+                self._used.add(number)
         return fresh
 
-    def _of(self, place: int) -> Ints:
-        if place not in self._decided:
+    def _of(self, number: int) -> Ints:
+        if number not in self._decided:
             try:
-                self._decided[place] = outcome.decided(self._ledger, *self._batches[place])
+                self._decided[number] = outcome.decided(self._ledger, *self._batches[number])
             except LedgerError:  # a batch whose files are gone or changed proves nothing
-                self._decided[place] = np.empty(0, dtype=np.int64)
-        return self._decided[place]
+                self._decided[number] = np.empty(0, dtype=np.int64)
+        return self._decided[number]
 
     @property
     def batches(self) -> tuple[str, ...]:
         """The batches that speak for the fresh IDs, by name, the newest first."""
-        return tuple(batch_name(*self._batches[place]) for place in sorted(self._used))
+        return tuple(batch_name(*self._batches[number]) for number in sorted(self._used))
 
     def told(self) -> str:
         """Say how much is reused, and how much is sent."""

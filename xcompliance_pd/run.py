@@ -411,11 +411,13 @@ class Run:
         ledger, record = self._runner.ledger, self.record
         if part is not None:
             return outcome.join(ledger, record, ids, part)
-        own = self.covered()
-        left = ids.unique() if record.reused else ids.unique()[:0]
+        own, unique = self.covered(), ids.unique()
+        if not record.reused:
+            return verdicts.join(ids, own)
+        left = np.ones(len(unique), dtype=np.bool_)
         for batch in own:
-            left = np.delete(left, verdicts.within(left, batch.ids))
-        return verdicts.join(ids, [*own, *outcome.again(ledger, record.reused, left)])
+            left[verdicts.within(unique, batch.ids)] = False
+        return verdicts.join(ids, [*own, *outcome.again(ledger, record.reused, unique[left])])
 
     def source(self) -> outcome.Source:
         """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""
