@@ -207,6 +207,8 @@ class Client:
     def _to_send(self, parts: Iterable[Ints], reuse: Reuse) -> Iterator[Ints]:
         """Yield the IDs of each part that are to be sent; only if there are any a token is needed."""
         for part in map(reuse.left, parts):
+            if reuse.most is not None and reuse.ids - reuse.fresh > reuse.most:
+                return  # what is written until here is not the run's either
             if len(part):
                 self._token()
             yield part

@@ -26,6 +26,8 @@ class Reuse:
         Seconds.
     run : str or None
         The unfinished run for whose IDs this was settled earlier; None if it is settled now.
+    most : int or None
+        How many IDs that run sent. If more are left, they are not those.
     behind : float
         Seconds that the clock lags behind what the service has said before; 0 if it does not.
     ids, fresh : int
@@ -37,7 +39,7 @@ class Reuse:
         ledger: Ledger,
         batches: Sequence[tuple[RunRecord, Batch]],
         max_age: float,
-        run: str | None = None,
+        run: RunRecord | None = None,
         behind: float = 0.0,
     ) -> None:
         self._ledger = ledger
@@ -45,7 +47,8 @@ class Reuse:
         self._decided: dict[int, Ints] = {}  # mapped from disk, not in memory
         self._used: set[int] = set()
         self.max_age = max_age
-        self.run = run
+        self.run = None if run is None else run.id
+        self.most = None if run is None else run.ids
         self.behind = behind
         self.ids = self.fresh = 0
 
@@ -134,4 +137,4 @@ def of_unfinished(ledger: Ledger, base_url: str, type: JobType, max_age: float, 
         and run.created_at >= moment - max_age
     ]
     for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
-        yield Reuse(ledger, list(outcome.named(ledger, run.reused)), max_age, run.id)
+        yield Reuse(ledger, list(outcome.named(ledger, run.reused)), max_age, run)
