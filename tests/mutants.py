@@ -654,6 +654,13 @@ MUTANTS = [
         "freshness",
     ),
     Mutant(
+        "the first pieces are taken for the file",
+        "client.py",
+        " or (reuse is not None and reuse.other)",
+        "",
+        "freshness",
+    ),
+    Mutant(
         "an open verdict counts as a return", "differences.py", "        (known & ~knows, LOST),\n", "", "differences"
     ),
     Mutant(

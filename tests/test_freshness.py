@@ -571,6 +571,19 @@ def test_pieces_go_on_with_what_was_interrupted(here: Path, box: xc.Sandbox, mon
 
 
 @pytest.mark.usefixtures("silent")
+def test_a_file_that_grew_is_another_check(here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished run of the first pieces of a file is none to go on with: the last rows would never be sent."""
+    aim(monkeypatch, box)
+    monkeypatch.setattr(parquet, "ROWS", 10)
+    box.script("create", "return-401")
+    for rows, ended in ((20, 1), (40, 0)):
+        save(posts(rows), "a.parquet")
+        assert main(["check", "a.parquet", "id", "--max-age", "24h", "-o", "b.parquet"]) == ended
+    assert sorted(xc.runs()["ids"]) == [20, 40]
+    assert statuses(pd.read_parquet("b.parquet")) == box.expected(posts()["id"])["status"].tolist()
+
+
+@pytest.mark.usefixtures("silent")
 @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")
 def test_dask_frames_reuse_too(box: xc.Sandbox) -> None:
     """The new IDs of a Dask frame are sent, each partition gets both; all fresh, nobody is asked."""

@@ -183,7 +183,7 @@ class Client:
         batches: Iterable[id_rules.Slice] = id_rules.batches(parts, self._batch_size)
         kept = list(batches) if keep else []
         with self._ledger.making(record, kept or batches) as made:
-            if not made.batches:
+            if not made.batches or (reuse is not None and reuse.other):
                 return None, False
             if reuse is not None:
                 made = dataclasses.replace(made, max_age=reuse.max_age, reused=reuse.batches)
@@ -207,8 +207,8 @@ class Client:
     def _to_send(self, parts: Iterable[Ints], reuse: Reuse) -> Iterator[Ints]:
         """Yield the IDs of each part that are to be sent; only if there are any a token is needed."""
         for part in map(reuse.left, parts):
-            if reuse.most is not None and reuse.ids - reuse.fresh > reuse.most:
-                return  # what is written until here is not the run's either
+            if reuse.other:
+                return  # nobody needs the rest
             if len(part):
                 self._token()
             yield part

@@ -26,8 +26,6 @@ class Reuse:
         Seconds.
     run : str or None
         The unfinished run for whose IDs this was settled earlier; None if it is settled now.
-    most : int or None
-        How many IDs that run sent. If more are left, they are not those.
     behind : float
         Seconds that the clock lags behind what the service has said before; 0 if it does not.
     ids, fresh : int
@@ -48,7 +46,7 @@ class Reuse:
         self._used: set[int] = set()
         self.max_age = max_age
         self.run = None if run is None else run.id
-        self.most = None if run is None else run.ids
+        self._most = None if run is None else run.ids
         self.behind = behind
         self.ids = self.fresh = 0
 
@@ -58,6 +56,11 @@ class Reuse:
         self.ids += len(ids)
         self.fresh += int(np.count_nonzero(fresh))
         return ids[~fresh]
+
+    @property
+    def other(self) -> bool:
+        """Whether more IDs are to be sent than the unfinished run has, so that they are not the same."""
+        return self._most is not None and self.ids - self.fresh > self._most
 
     def _fresh(self, ids: Ints) -> npt.NDArray[np.bool_]:
         fresh, left = np.zeros(len(ids), dtype=np.bool_), len(ids)
