@@ -21,6 +21,7 @@ FLOORS: list[list[str]] = [
         "verdicts",
         "summary",
         "geo",
+        "combined",
         "cleaning",
         "differences",
         "lifecycle",
@@ -28,7 +29,19 @@ FLOORS: list[list[str]] = [
     ],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "reuse", "saved", "resumable", "runner", "run", "client"],
-    ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "doctor", "cli", "__init__"],
+    [
+        "report",
+        "questions",
+        "frames",
+        "panels",
+        "local_service",
+        "accessor",
+        "dask_frames",
+        "pieces",
+        "doctor",
+        "cli",
+        "__init__",
+    ],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLACE = {room: place for rooms in FLOORS for place, room in enumerate(rooms)}

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import quick
-from test_cli import FIRST, aim, here, posts, save
+from test_cli import FIRST, aim, here, save
+from test_cli import posts as posts_with_authors
 
 import xcompliance_pd as xc
 from xcompliance_pd import freshness, reuse
@@ -34,6 +35,10 @@ __all__ = ["here"]  # a fixture
 HOUR = 3600.0
 DAY = 24 * HOUR
 URL = "https://api.x.com"
+
+
+def posts(count: int = 40) -> pd.DataFrame:
+    return posts_with_authors(count)[["id", "text"]]
 
 
 def later(box: xc.Sandbox, hours: float, **settings: Any) -> xc.Client:
@@ -426,6 +431,52 @@ def test_what_a_killed_process_left_goes_away(box: xc.Sandbox) -> None:
     assert [path.name for path in folder(run).glob("decided*")] == ["decided-1.i64"]
 
 
+# --------------------------------------------------------------------------- posts, authors, references
+
+
+def test_posts_and_authors_are_asked_again_each_for_themselves(box: xc.Sandbox) -> None:
+    """New posts are sent and their authors, all fresh, are not; then nothing is; the combined verdicts are the same."""
+    frame, both = posts_with_authors(), {"id": "tweets", "author_id": "users"}
+    whole = xc.check(frame, both, client=quick(box, home=Ledger().home / "another"))
+    xc.check(frame.head(30), "id", type="tweets", client=quick(box))
+    xc.check(frame, "author_id", type="users", client=quick(box))
+    with pytest.warns(ComplianceWarning, match="30 of 40 IDs|All 40 IDs"):
+        checked = xc.check(frame, both, client=quick(box), max_age="24h")
+    assert sorted(xc.runs()["ids"]) == [10, 30, 40]
+    spent = requests(box)
+    with pytest.warns(ComplianceWarning, match="All 40 IDs"):
+        again = xc.check(frame, both, client=nobody(box), max_age="24h")
+    assert requests(box) == spent
+    names = [name for name in whole.columns if not name.endswith(("_run", "_checked_at"))]
+    for table in (checked, again):
+        pd.testing.assert_frame_equal(table[names], whole[names])
+
+
+@pytest.mark.usefixtures("silent")
+def test_references_are_reused_too(box: xc.Sandbox) -> None:
+    """A post that rows refer to is fresh if it was proved lately, in whatever column it stood then."""
+    frame = posts(30).assign(quoted_id=posts(40)["id"].iloc[10:].tolist())
+    whole = xc.check(frame, "id", references=["quoted_id"], client=quick(box, home=Ledger().home / "another"))
+    xc.check(posts(35), "id", client=quick(box))
+    checked = xc.check(frame, "id", references=["quoted_id"], client=quick(box), max_age="24h")
+    assert sorted(xc.runs()["ids"]) == [5, 35]
+    assert checked["compliance_references"].equals(whole["compliance_references"])
+    assert statuses(checked) == statuses(whole)
+
+
+@pytest.mark.usefixtures("silent")
+def test_submit_of_posts_and_authors_needs_something_to_send_of_both(box: xc.Sandbox) -> None:
+    """Two runs are joined with what each reuses; if one kind is all fresh, there is no run of it, and that is said."""
+    frame, both = posts_with_authors(), {"id": "tweets", "author_id": "users"}
+    xc.check(frame.head(30), both, client=quick(box))
+    runs = xc.submit(frame, both, client=quick(box), max_age="24h")
+    joined = xc.join(frame, runs)
+    assert [run.record.ids for run in runs.values()] == [10, 10]
+    assert statuses(joined) == statuses(xc.check(frame, both, client=quick(box), fresh=True))
+    with pytest.raises(InputError, match="All IDs in column 'id'"):
+        xc.submit(frame, both, client=quick(box), max_age="24h")
+
+
 # --------------------------------------------------------------------------- whose clock
 
 
@@ -500,10 +551,10 @@ def test_stale_tells_row_by_row(box: xc.Sandbox) -> None:
 def test_stale_asks_for_the_type_as_check_does(box: xc.Sandbox) -> None:
     """Users are not taken for posts, by name or by value."""
     with pytest.raises(InputError, match="type='users'"):
-        xc.stale(posts(), "author_id", "24h", client=quick(box))
+        xc.stale(posts_with_authors(), "author_id", "24h", client=quick(box))
     with pytest.raises(InputError, match="no plausible post IDs"):
         xc.stale(pd.Series(["20", "21"], name="n"), None, "24h", client=quick(box))
-    assert xc.stale(posts(), "author_id", "24h", type="users", client=quick(box)).all()
+    assert xc.stale(posts_with_authors(), "author_id", "24h", type="users", client=quick(box)).all()
 
 
 def test_an_empty_ledger_has_nothing_fresh() -> None:

@@ -28,7 +28,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
     from .differences import diff
-    from .frames import check, join, stale, submit
+    from .frames import check, explode_ids, join, stale, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -40,6 +40,7 @@ _LATER = {
     "join": "frames",
     "stale": "frames",
     "diff": "differences",
+    "explode_ids": "frames",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -60,6 +61,7 @@ __all__ = [
     "join",
     "stale",
     "diff",
+    "explode_ids",
     "Client",
     "Run",
     "runs",

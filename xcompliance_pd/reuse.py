@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from . import freshness, outcome, verdicts
+from . import ids as id_rules
 from .errors import LedgerError
-from .ids import IdColumn, Ints
+from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import Batch, RunRecord, attached_job, batch_name
 from .outcome import Source
 from .protocol import JobType
+from .verdicts import Covered
 
 
 class Reuse:
@@ -96,12 +97,12 @@ class Reuse:
             f"{f'{left:,}' if left else 'nothing'} {'are' if left > 1 else 'is'} sent."
         )
 
-    def verdicts(self, ids: IdColumn) -> pd.DataFrame:
-        """Return the verdict columns for parsed IDs of which none was sent."""
-        return verdicts.join(ids, list(outcome.again(self._ledger, self.batches, ids.unique())))
+    def answers(self, several: Sequence[Ints]) -> list[Covered]:
+        """Return what the batches say of the IDs in arrays, each distinct and ascending, of which none was sent."""
+        return list(outcome.again(self._ledger, self.batches, id_rules.union(several)))
 
     def source(self) -> Source:
-        """Return the same for processes that have no client, or that read a part at a time."""
+        """Return where the verdicts are, for processes that have no client, or that read a part at a time."""
         return outcome.source(self._ledger, None, self.batches)
 
 
