@@ -652,3 +652,22 @@ def test_dask_frames_reuse_too(box: xc.Sandbox) -> None:
     assert requests(box) == spent
     with pytest.raises(InputError, match="nothing to submit"):
         frame.compliance.submit("id", client=quick(box), max_age="24h")
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")
+def test_dask_frames_are_told_what_was_lost(box: xc.Sandbox) -> None:
+    """An index that lied is told at the call, its rows are unchecked; a file that changes later is an error."""
+    dd = pytest.importorskip("dask.dataframe")
+    pytest.importorskip("xcompliance_pd.dask_frames")
+    run = runs_of(xc.check(posts(30), "id", client=quick(box)))[0]
+    forge(run, posts()["id"])
+    frame = dd.from_pandas(posts(), npartitions=3)
+    truth = box.expected(posts()["id"])["status"].tolist()
+    with pytest.warns(ComplianceWarning) as told:
+        checked = frame.compliance.check("id", client=nobody(box), max_age="24h")
+    assert any("1 batches of earlier runs" in str(warning.message) for warning in told)
+    assert statuses(checked.compute()) == truth[:30] + ["unchecked"] * 10
+    path = folder(run) / "results-1.ndjson"
+    path.write_bytes(path.read_bytes().replace(b"delete", b"DELETE"))
+    with pytest.raises(xc.LedgerError, match="was changed"):
+        checked.compute()

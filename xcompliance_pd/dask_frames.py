@@ -206,6 +206,11 @@ class DaskFrameAccessor:
         return self._with(column, source, prefix)
 
     def _with(self, column: Hashable, source: Source | None, prefix: str) -> dd.DataFrame:
+        if source is not None and source.lost:
+            frames.warn(
+                f"{len(source.lost):,} batches of earlier runs, which are reused, are gone or were changed: rows of "
+                "theirs stay unchecked. Run check with max_age= again, and they are sent."
+            )
         blank = verdicts.join(_NO_IDS, []) if source is None else source.blank()
         return self._data.map_partitions(
             _with_verdicts,

@@ -82,7 +82,7 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int | None) -> pd.
                 Covered(own, whole.findings[about].reset_index(drop=True), whole.proved, whole.checked_at, whole.run)
             )
         left = left[place < 0]
-    return verdicts.join(ids, [*found, *again(ledger, run.reused, left)])
+    return verdicts.join(ids, [*found, *again(ledger, run.reused, left, strict=True)])
 
 
 def decided(ledger: Ledger, run: RunRecord, batch: Batch) -> Ints:
@@ -106,7 +106,7 @@ def _decided(whole: Covered) -> Ints:
     return freshness.decided(whole.ids, whole.findings, whole.proved)
 
 
-def again(ledger: Ledger, reused: Sequence[str], ids: Ints) -> Iterator[Covered]:
+def again(ledger: Ledger, reused: Sequence[str], ids: Ints, *, strict: bool = False) -> Iterator[Covered]:
     """Yield what batches of earlier runs say of some IDs, each ID by the first batch that has a verdict of it.
 
     Parameters
@@ -116,6 +116,8 @@ def again(ledger: Ledger, reused: Sequence[str], ids: Ints) -> Iterator[Covered]
         The batches, by name, the newest first.
     ids : ndarray of int64
         Ascending, distinct.
+    strict : bool
+        Raise for a batch whose files changed, because nobody is there to be warned of the rows that it leaves.
 
     Yields
     ------
@@ -133,6 +135,8 @@ def again(ledger: Ledger, reused: Sequence[str], ids: Ints) -> Iterator[Covered]
             whole = _covered(ledger, run, batch)
         except LedgerError:
             ledger.write_index(run.id, batch, None)
+            if strict:
+                raise
             continue
         proved = _decided(whole)
         hint, hinted = hint[verdicts.within(ids[hint], proved)], len(hint)
@@ -194,6 +198,8 @@ class Source:
         The numbers of the batches that speak. Those that end later do not, so that reading again gives the same.
     reused : tuple of str
         Batches of earlier runs that speak for other IDs, by name, the newest first.
+    lost : tuple of str
+        Those that were to speak, but are gone, or do not prove what their index said. Rows of theirs are unchecked.
     actions, reasons : tuple of str
         Every word that the columns can hold: the known ones in their order, then others that these batches hold.
     """
@@ -202,6 +208,7 @@ class Source:
     run: str | None
     batches: tuple[int, ...]
     reused: tuple[str, ...]
+    lost: tuple[str, ...]
     actions: tuple[str, ...]
     reasons: tuple[str, ...]
 
@@ -217,7 +224,9 @@ class Source:
         for run_id in self._runs():
             self._seen(ledger, run_id)
         if self.run is None:
-            return self._same_categories(verdicts.join(ids, list(again(ledger, self.reused, ids.unique()))))
+            return self._same_categories(
+                verdicts.join(ids, list(again(ledger, self.reused, ids.unique(), strict=True)))
+            )
         record = ledger.load(self.run)
         chosen = tuple(batch for batch in record.batches if batch.number in self.batches)
         if [batch.number for batch in chosen if batch.phase is Phase.DONE] != list(self.batches):
@@ -288,19 +297,26 @@ def source(ledger: Ledger, run: RunRecord | None, reused: Sequence[str] = ()) ->
 
     for whole in () if run is None else covered(ledger, run):
         note(whole)
-    there = []
+    there, whole_ones = [], []
     for earlier, batch in named(ledger, names):
         try:
-            note(_covered(ledger, earlier, batch))
+            whole = _covered(ledger, earlier, batch)
         except LedgerError:
             ledger.write_index(earlier.id, batch, None)
+            continue
+        note(whole)
+        there.append(batch_name(earlier, batch))
+        proved, index = _decided(whole), ledger.read_index(earlier.id, batch)
+        if index is None or np.array_equal(index, proved):
+            whole_ones.append(batch_name(earlier, batch))
         else:
-            there.append(batch_name(earlier, batch))
+            ledger.write_index(earlier.id, batch, proved)
     return Source(
         str(ledger.home.absolute()),
         None if run is None else run.id,
         () if run is None else tuple(batch.number for batch in run.batches if batch.phase is Phase.DONE),
         tuple(there),
+        tuple(name for name in names if name not in whole_ones),
         _words(actions, ACTIONS),
         _words(errors, _words(reasons, REASONS)),  # an error stands where a reason would
     )
