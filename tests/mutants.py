@@ -616,6 +616,123 @@ MUTANTS = [
     Mutant(
         "the repr tells the secret", "protocol.py", "return \"Secret('***')\"", "return repr(self._text)", "transport"
     ),
+    # what was proved lately
+    Mutant(
+        "what is old is fresh",
+        "freshness.py",
+        "moment - max_age <= batch.checked_at <=",
+        "batch.checked_at <=",
+        "freshness",
+    ),
+    Mutant(
+        "what is far in the future is fresh",
+        "freshness.py",
+        "<= batch.checked_at <= now + TOLERANCE",
+        "<= batch.checked_at",
+        "freshness",
+    ),
+    Mutant(
+        "a slow clock makes verdicts younger", "freshness.py", "max(now, latest(runs, base_url))", "now", "freshness"
+    ),
+    Mutant(
+        "another service is as good to go by",
+        "freshness.py",
+        "[run for run in runs if run.base_url == base_url]",
+        "list(runs)",
+        "freshness",
+    ),
+    Mutant("a check of posts makes users fresh", "freshness.py", "        if run.type == type\n", "", "freshness"),
+    Mutant(
+        "fresh on somebody's word",
+        "freshness.py",
+        "        and batch.upload_proof != ATTACHED  # that holds on somebody's word\n",
+        "",
+        "freshness",
+    ),
+    Mutant(
+        "the oldest verdict stands",
+        "freshness.py",
+        "sorted(found, key=when, reverse=True)",
+        "sorted(found, key=when)",
+        "freshness",
+    ),
+    Mutant(
+        "an error is a verdict to reuse", "freshness.py", "        chosen[place[place >= 0]] = False\n", "", "freshness"
+    ),
+    Mutant(
+        "absence that was not proved is fresh",
+        "freshness.py",
+        "    if proved:\n        chosen",
+        "    if True:\n        chosen",
+        "freshness",
+    ),
+    Mutant(
+        "an index of other files is believed",
+        "freshness.py",
+        "if head != _head(batch, len(numbers)):",
+        "if False:",
+        "freshness",
+    ),
+    Mutant("a damaged index is believed", "freshness.py", "!= _checksum(head, numbers):", "is None:", "freshness"),
+    Mutant(
+        "the index is believed without the files",
+        "outcome.py",
+        "hint[verdicts.within(ids[hint], proved)], len(hint)",
+        "hint, len(hint)",
+        "freshness",
+    ),
+    Mutant(
+        "a lying index is kept",
+        "outcome.py",
+        "            ledger.write_index(run.id, batch, proved)\n",
+        "            pass\n",
+        "freshness",
+    ),
+    Mutant(
+        "rows lost on the way are not told",
+        "frames.py",
+        "    if rows:\n        warn(",
+        "    if False:\n        warn(",
+        "freshness",
+    ),
+    Mutant(
+        "a run begun long ago is gone on with",
+        "reuse.py",
+        "        and run.created_at >= moment - max_age\n",
+        "",
+        "freshness",
+    ),
+    Mutant(
+        "a run that allowed older ones is gone on with",
+        "reuse.py",
+        "        and run.max_age <= max_age\n",
+        "",
+        "freshness",
+    ),
+    Mutant(
+        "the first pieces are taken for the file",
+        "client.py",
+        " or (reuse is not None and reuse.other)",
+        "",
+        "freshness",
+    ),
+    Mutant(
+        "an open verdict counts as a return", "differences.py", "        (known & ~knows, LOST),\n", "", "differences"
+    ),
+    Mutant(
+        "the later frame may come first",
+        "differences.py",
+        'if new["checked_at"].max() < old["checked_at"].min():',
+        "if False:",
+        "differences",
+    ),
+    Mutant(
+        "verdicts that contradict each other pass",
+        "differences.py",
+        "same[codes[same] != codes[same + 1]]",
+        "same[:0]",
+        "differences",
+    ),
     Mutant("files are for everybody", "ledger.py", '0o600), "w+b")', '0o644), "w+b")', "ledger"),
 ]
 

@@ -270,7 +270,7 @@ def test_the_ids_of_parts_that_are_on_disk_are_let_go(box: xc.Sandbox) -> None:
             yield part
 
     settings: Any = {"type": None, "client": quick(box, batch_size=100), "label": None}
-    run = frames.begin(parts(), "id", "problems", on_invalid="mark", fresh=False, **settings)
+    run, _ = frames.begin(parts, "id", "problems", on_invalid="mark", fresh=False, **settings)
     assert run is not None
     assert max(alive) <= 2
 

@@ -13,9 +13,22 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 # Floors of docs/architecture.md, and within a floor the order in which rooms may import one another.
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
-    ["digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "combined", "cleaning", "lifecycle"],
+    [
+        "digest",
+        "ids",
+        "layouts",
+        "results",
+        "verdicts",
+        "summary",
+        "geo",
+        "combined",
+        "cleaning",
+        "differences",
+        "lifecycle",
+        "freshness",
+    ],
     ["transport", "ledger", "tables", "charts", "widgets"],
-    ["outcome", "saved", "resumable", "runner", "run", "client"],
+    ["outcome", "reuse", "saved", "resumable", "runner", "run", "client"],
     [
         "report",
         "questions",

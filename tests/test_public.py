@@ -35,7 +35,7 @@ def test_errors_have_one_root_and_are_explained() -> None:
         assert inspect.getdoc(error)
 
 
-@pytest.mark.parametrize("name", ["check", "submit", "join"])
+@pytest.mark.parametrize("name", ["check", "submit", "join", "stale"])
 def test_accessor_and_functions_take_the_same_arguments(name: str) -> None:
     """df.compliance.check is xc.check with the frame left out: same names, kinds and defaults."""
     function = dict(inspect.signature(getattr(xc, name)).parameters)

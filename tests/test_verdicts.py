@@ -212,3 +212,13 @@ def test_places_do_not_depend_on_the_hash(multipliers: tuple[int, ...] | None, m
         places = verdicts.Places(keys).find(asked)
         stands = dict(zip(keys.tolist(), range(size), strict=True))
         assert places.tolist() == [stands.get(number, -1) for number in asked.tolist()]
+
+
+def test_within_finds_what_two_ascending_lists_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their lengths and the stretches they are searched in, the places are those of the common numbers."""
+    rng = np.random.default_rng(0)
+    for stretch in (1, 3, 4096):
+        monkeypatch.setattr(verdicts, "STRETCH", stretch)
+        for _ in range(300):
+            ours, theirs = (np.unique(rng.integers(0, 60, rng.integers(0, 40))) for _ in range(2))
+            assert ours[verdicts.within(ours, theirs)].tolist() == sorted({*ours.tolist()} & {*theirs.tolist()})

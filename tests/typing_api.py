@@ -27,6 +27,10 @@ def checked_never_run() -> None:
         assert_type(run.result(timeout=3), pd.DataFrame)
         assert_type(xc.open_run(run.id), xc.Run)
         assert_type(xc.runs(), pd.DataFrame)
+        assert_type(xc.check(posts, "id", client=box.client, max_age="24h"), pd.DataFrame)
+        assert_type(xc.submit(posts, "id", client=box.client, max_age=pd.Timedelta(days=7)), xc.Run)
+        assert_type(xc.stale(posts, "id", "24h", client=box.client), pd.Series)
+        assert_type(xc.diff(posts, posts, "id", prefix="u_"), pd.DataFrame)
         assert_type(xc.jobs("users", status="expired", client=box.client), pd.DataFrame)
         assert_type(xc.attach("20", sent=posts["id"], type="tweets", client=box.client), xc.Run)
         saved = xc.read_results("results.ndjson", checked_at="2026-11-23T20:15:00Z")
@@ -60,6 +64,10 @@ def checked_never_run() -> None:
     assert_type(compliance.plot.redaction_delay(), Axes)
     assert_type(compliance.plot.by("lang"), Axes)
     assert_type(compliance.plot.overview("id"), np.ndarray[Any, Any])
+    assert_type(compliance.plot.diff("id", posts), Axes)
+    assert_type(compliance.diff("id", posts), pd.DataFrame)
+    assert_type(compliance.stale("id", "24h"), pd.Series)
+    assert_type(SeriesAccessor(posts["id"]).stale("24h", type="users"), pd.Series)
     assert_type(SeriesAccessor(posts["id"]).created_at(), pd.Series)
 
     xc.JobMonitor(run.id)  # type: ignore[arg-type]
@@ -68,3 +76,4 @@ def checked_never_run() -> None:
     compliance.plot.timeline()  # type: ignore[call-arg]
     xc.check(posts, "id", type=3)  # type: ignore[arg-type]
     xc.check(posts, "id", "tweets")  # type: ignore[call-arg]
+    xc.check(posts, "id", max_age=24)  # type: ignore[arg-type]

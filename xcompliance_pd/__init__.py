@@ -27,7 +27,8 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
-    from .frames import check, explode_ids, join, submit
+    from .differences import diff
+    from .frames import check, explode_ids, join, stale, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -37,6 +38,8 @@ _LATER = {
     "check": "frames",
     "submit": "frames",
     "join": "frames",
+    "stale": "frames",
+    "diff": "differences",
     "explode_ids": "frames",
     "Client": "client",
     "Run": "run",
@@ -56,6 +59,8 @@ __all__ = [
     "check",
     "submit",
     "join",
+    "stale",
+    "diff",
     "explode_ids",
     "Client",
     "Run",

@@ -13,6 +13,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     import os
+    from datetime import timedelta
 
     import numpy as np
     from matplotlib.axes import Axes
@@ -59,6 +60,7 @@ class FrameAccessor(_Accessor):
         prefix: str = "compliance_",
         timeout: float | None = None,
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> pd.DataFrame:
         """Check a column of IDs and return a new frame with the verdicts; see :func:`xcompliance_pd.check`."""
         from . import frames
@@ -75,6 +77,7 @@ class FrameAccessor(_Accessor):
             prefix=prefix,
             timeout=timeout,
             fresh=fresh,
+            max_age=max_age,
         )
 
     def submit(
@@ -87,6 +90,7 @@ class FrameAccessor(_Accessor):
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> Any:
         """Start a check in the background, return its `Run` or a dict of them; see :func:`xcompliance_pd.submit`."""
         from . import frames
@@ -100,6 +104,7 @@ class FrameAccessor(_Accessor):
             label=label,
             on_invalid=on_invalid,
             fresh=fresh,
+            max_age=max_age,
         )
 
     def join(
@@ -128,6 +133,20 @@ class FrameAccessor(_Accessor):
             partial=partial,
             sent=sent,
         )
+
+    def stale(
+        self, column: Hashable, max_age: str | timedelta, *, type: str | None = None, client: Client | None = None
+    ) -> pd.Series:
+        """Tell which rows a check with this `max_age` would send; see :func:`xcompliance_pd.stale`."""
+        from . import frames
+
+        return frames.stale(self._data, column, max_age, type=type, client=client)
+
+    def diff(self, column: Hashable, before: pd.DataFrame, *, prefix: str = "compliance_") -> pd.DataFrame:
+        """List what changed since an earlier check of the same dataset; see :func:`xcompliance_pd.diff`."""
+        from . import differences
+
+        return differences.diff(before, self._data, column, prefix=prefix)
 
     def problems(self, column: Hashable) -> pd.DataFrame:
         """List the rows whose value is no ID, with what is wrong; no request is made."""
@@ -263,6 +282,7 @@ class SeriesAccessor(_Accessor):
         prefix: str = "compliance_",
         timeout: float | None = None,
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> pd.DataFrame:
         """Check the IDs and return the verdict columns; see :func:`xcompliance_pd.check`."""
         from . import frames
@@ -276,6 +296,7 @@ class SeriesAccessor(_Accessor):
             prefix=prefix,
             timeout=timeout,
             fresh=fresh,
+            max_age=max_age,
         )
 
     def submit(
@@ -286,11 +307,14 @@ class SeriesAccessor(_Accessor):
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> Run:
         """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
         from . import frames
 
-        return frames.submit(self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
+        return frames.submit(
+            self._data, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh, max_age=max_age
+        )
 
     def join(
         self,
@@ -305,6 +329,12 @@ class SeriesAccessor(_Accessor):
         from . import frames
 
         return frames.join(self._data, None, run, prefix=prefix, timeout=timeout, partial=partial, sent=sent)
+
+    def stale(self, max_age: str | timedelta, *, type: str | None = None, client: Client | None = None) -> pd.Series:
+        """Tell which IDs a check with this `max_age` would send; see :func:`xcompliance_pd.stale`."""
+        from . import frames
+
+        return frames.stale(self._data, None, max_age, type=type, client=client)
 
     def problems(self) -> pd.DataFrame:
         """List the values that are no IDs, with what is wrong; no request is made."""
@@ -353,6 +383,14 @@ class Plots(_Accessor):
         from . import charts
 
         return charts.by(self._data, column, ax, prefix=prefix, shares=shares)
+
+    def diff(
+        self, column: Hashable, before: pd.DataFrame, ax: Axes | None = None, *, prefix: str = "compliance_"
+    ) -> Axes:
+        """Draw what changed since an earlier check of the same dataset; see :func:`xcompliance_pd.charts.diff`."""
+        from . import charts
+
+        return charts.diff(before, self._data, column, ax, prefix=prefix)
 
     def overview(self, column: Hashable | None = None, *, prefix: str = "compliance_") -> np.ndarray[Any, Any]:
         """Draw four charts as one figure fit for a paper; see :func:`xcompliance_pd.charts.overview`."""

@@ -336,6 +336,11 @@ def _wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     return np.select(statuses, [asked, UNCHECKED, INVALID], KEPT).astype(np.int8)
 
 
+def to_delete(verdicts: pd.DataFrame) -> Mask:
+    """Return which rows are to be deleted by their verdict, which blanking geo data is not."""
+    return np.asarray(_wanted(verdicts) == DROPPED)
+
+
 def _records(
     frame: pd.DataFrame, places: list[int], rows: Rows, unreadable: dict[str, int]
 ) -> tuple[dict[int, tuple[Rows, list[Any]]], Mask]:

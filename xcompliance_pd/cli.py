@@ -110,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--label", help="a name for the run")
     check.add_argument("--fresh", action="store_true", help="start anew even if an unfinished run could be continued")
+    check.add_argument(
+        "--max-age", metavar="AGE", help="send only IDs that were not proved within this time, such as 24h or 7d"
+    )
     check.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
     _add_outputs(check)
 
@@ -173,6 +176,7 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
         "label": parsed.label,
         "overwrite": parsed.overwrite,
         "fresh": parsed.fresh,
+        "max_age": parsed.max_age,
     }
     if not isinstance(data, Table):
         return _finish(parsed, column, pieces.check(data, column, _wanted(parsed), **options))
@@ -181,7 +185,7 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
     both = {column: "tweets", tables.column(data, parsed.author): "users"} if parsed.author else column
     references = [tables.column(data, name) for name in parsed.references]
     checked = frames.check(data.frame, both, references=references, **options)
-    names = runs(checked).index  # the first is that of posts, if there are two; none if nothing was sent
+    names = runs(checked).index  # that of posts first, then that of authors, then others that are reused
     return _finish(
         parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
     )

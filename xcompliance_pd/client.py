@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from .ids import Ints
 from .ledger import Ledger
 from .lifecycle import RunRecord
 from .protocol import BASE_URL_VARIABLE, DEFAULT_BASE_URL, TOKEN_VARIABLES, Job, JobStatus, JobType, Secret
+from .reuse import Reuse, of_now, of_unfinished
 from .run import Run
 from .runner import Clock, Runner
 from .transport import Transport
@@ -126,7 +128,14 @@ class Client:
     # ----------------------------------------------------------------- runs
 
     def start(
-        self, parts: Iterable[Ints], type: JobType, *, label: str | None = None, fresh: bool = False, keep: bool = False
+        self,
+        parts: Iterable[Ints],
+        type: JobType,
+        *,
+        label: str | None = None,
+        fresh: bool = False,
+        keep: bool = False,
+        reuse: Reuse | None = None,
     ) -> tuple[Run | None, bool]:
         """Return the run for these IDs, and whether it is an unfinished one that is continued; None if there is no ID.
 
@@ -142,6 +151,9 @@ class Client:
             Make a new run even if there is an unfinished one.
         keep : bool
             Keep the IDs in memory until they are joined, to spare reading them; if they are there anyway.
+        reuse : Reuse, optional
+            Sorts out the IDs that need not be sent; one of `reuses`. None is returned, too, if it was settled for a
+            run that is not the one for the IDs that are left.
 
         Raises
         ------
@@ -150,7 +162,10 @@ class Client:
         InputError
             `max_requests` cannot suffice. Nothing was sent.
         """
-        self._token()
+        if reuse is None:
+            self._token()
+        else:
+            parts = self._to_send(parts, reuse)
         if not isinstance(label, str | None):
             raise InputError(f"A label is text, not {label.__class__.__name__}. Put it in quotes.")
         now = self.clock.now()
@@ -168,12 +183,16 @@ class Client:
         batches: Iterable[id_rules.Slice] = id_rules.batches(parts, self._batch_size)
         kept = list(batches) if keep else []
         with self._ledger.making(record, kept or batches) as made:
-            if not made.batches:
+            if not made.batches or (reuse is not None and reuse.other):
                 return None, False
+            if reuse is not None:
+                made = dataclasses.replace(made, max_age=reuse.max_age, reused=reuse.batches)
             with self._ledger.planning():
-                same = None if fresh else self._unfinished(made)
+                same = None if fresh else self._unfinished(made, only=None if reuse is None else reuse.run)
                 if same is not None:
                     return Run(same, self._runner), True
+                if reuse is not None and reuse.run is not None:
+                    return None, False
                 needed = lifecycle.requests_needed(len(made.batches))
                 if needed > self._max_requests:
                     raise InputError(
@@ -185,8 +204,41 @@ class Client:
                 self._runner.keep(made.id, [batch.ids for batch in kept])
         return Run(record.id, self._runner), False
 
-    def _unfinished(self, made: RunRecord, attached: str | None = None) -> str | None:
-        """Return the newest unfinished run of the same IDs, type and service, and of the same attached job, or none."""
+    def _to_send(self, parts: Iterable[Ints], reuse: Reuse) -> Iterator[Ints]:
+        """Yield the IDs of each part that are to be sent; only if there are any a token is needed."""
+        for part in map(reuse.left, parts):
+            if reuse.other:
+                return  # nobody needs the rest
+            if len(part):
+                self._token()
+            yield part
+
+    def reuses(self, type: JobType, max_age: float) -> Iterator[Reuse]:
+        """Yield what `start` is to be tried with, one after the other until there is a run or none is needed.
+
+        First what each unfinished run reuses, because going on with one costs nothing; then what may be reused now.
+        """
+        yield from of_unfinished(self._ledger, self.base_url, type, max_age, self.clock.now())
+        yield self.reusable(type, max_age)
+
+    def reusable(self, type: JobType, max_age: float) -> Reuse:
+        """Return what may be reused now. No request is made."""
+        return of_now(self._ledger, self.base_url, type, max_age, self._runner.server_now())
+
+    def _unfinished(self, made: RunRecord, attached: str | None = None, only: str | None = None) -> str | None:
+        """Return the newest unfinished run of the same IDs, type and service, and of the same attached job, or none.
+
+        With `only` it must be that run. For a check that reuses verdicts, it must reuse the same, and be young enough.
+        """
+
+        def fits(record: RunRecord) -> bool:
+            if only is not None:
+                return record.id == only
+            begun = made.created_at - record.created_at
+            return not made.max_age or (
+                record.reused == made.reused and record.max_age <= made.max_age and begun <= made.max_age
+            )
+
         wanted = (made.ids_sha256, made.ids, made.type, made.base_url)
         same = [
             record
@@ -194,6 +246,7 @@ class Client:
             if (record.ids_sha256, record.ids, record.type, record.base_url) == wanted
             and lifecycle.attached_job(record) == attached
             and not record.ended
+            and fits(record)
         ]
         return max(same, key=lambda record: record.created_at).id if same else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask.dataframe as dd
@@ -18,13 +19,15 @@ from dask.dataframe.extensions import register_dataframe_accessor
 from . import frames, summary, verdicts
 from . import ids as id_rules
 from .errors import InputError
-from .frames import PREFIX
+from .frames import PREFIX, Begun
 from .ids import IdColumn, Part
 from .outcome import Source
 from .questions import select
 from .widgets.live import Display
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from .client import Client
     from .run import Run
 
@@ -71,6 +74,7 @@ class DaskFrameAccessor:
         prefix: str = PREFIX,
         timeout: float | None = None,
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> dd.DataFrame:
         """Check a column of IDs and return a lazy frame with the verdicts.
 
@@ -86,11 +90,11 @@ class DaskFrameAccessor:
         display = Display.choose()
         frames.refuse_existing(self._data._meta, prefix, overwrite)
         surveyed: list[Part] = []
-        run = self._begin(column, type, client, label, on_invalid, fresh, surveyed)
+        run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, surveyed)
         if run is None:
-            if not any(part.invalid for part in surveyed):  # they were named already
+            if not reuse and not any(part.invalid for part in surveyed):  # they were named already
                 frames.warn(frames.NOTHING_SENT.format(column))
-            return self._joined(column, None, prefix)
+            return self._with(column, frames.source_of(reuse), prefix)
         frames.wait(run, timeout, display)
         return self._joined(column, run, prefix, display)
 
@@ -103,11 +107,12 @@ class DaskFrameAccessor:
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
+        max_age: str | timedelta | None = None,
     ) -> Run:
         """Compute the ID column, start a check in the background and return its `Run`; see `check`."""
-        run = self._begin(column, type, client, label, on_invalid, fresh, [])
+        run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, [])
         if run is None:
-            raise InputError(frames.NOTHING_TO_SUBMIT.format(column))
+            raise InputError((frames.ALL_FRESH if reuse else frames.NOTHING_TO_SUBMIT).format(column))
         return run.start()
 
     def join(
@@ -176,12 +181,13 @@ class DaskFrameAccessor:
         label: str | None,
         on_invalid: str,
         fresh: bool,
+        max_age: str | timedelta | None,
         surveyed: list[Part],
-    ) -> Run | None:
+    ) -> Begun:
         _parse(self._data._meta, column)
         client = frames.client_of(client)
         return frames.begin(
-            _surveys(self._data, column, client.clock.now(), surveyed),
+            partial(_surveys, self._data, column, client.clock.now(), surveyed),
             column,
             f"ddf.compliance.problems({column!r}).compute()",
             type=type,
@@ -189,16 +195,22 @@ class DaskFrameAccessor:
             label=label,
             on_invalid=on_invalid,
             fresh=fresh,
+            max_age=max_age,
         )
 
-    def _joined(self, column: Hashable, run: Run | None, prefix: str, display: Display | None = None) -> dd.DataFrame:
-        source = None
-        if run is not None:
-            snapshot = run.snapshot()
-            frames.warn_unproved(snapshot)
-            source = run.source()
-            if display is not None:
-                display.close(snapshot)
+    def _joined(self, column: Hashable, run: Run, prefix: str, display: Display) -> dd.DataFrame:
+        snapshot = run.snapshot()
+        frames.warn_unproved(snapshot)
+        source = run.source()
+        display.close(snapshot)
+        return self._with(column, source, prefix)
+
+    def _with(self, column: Hashable, source: Source | None, prefix: str) -> dd.DataFrame:
+        if source is not None and source.lost:
+            frames.warn(
+                f"{len(source.lost):,} batches of earlier runs, which are reused, are gone or were changed: rows of "
+                "theirs stay unchecked. Run check with max_age= again, and they are sent."
+            )
         blank = verdicts.join(_NO_IDS, []) if source is None else source.blank()
         return self._data.map_partitions(
             _with_verdicts,

@@ -6,22 +6,25 @@ import contextlib
 import itertools
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from datetime import timedelta
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
 
-from . import cleaning, combined, geo, protocol, questions, saved, verdicts
+from . import cleaning, combined, freshness, geo, protocol, questions, saved, verdicts
 from . import ids as id_rules
 from .client import Client
 from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
 from .lifecycle import Snapshot
+from .outcome import Source
 from .protocol import JobType
 from .questions import Asked, Column, Question, References, read, select
+from .reuse import Reuse
 from .run import Run
 from .runner import Clock
 from .saved import SavedResults
@@ -31,6 +34,10 @@ from .widgets.live import Display
 PREFIX = "compliance_"
 NO_IDS: Ints = np.empty(0, dtype=np.int64)
 NOTHING_TO_SUBMIT = "Column {!r} holds no ID, so there is nothing to submit. Check the column's name."
+ALL_FRESH = (
+    "All IDs in column {!r} were proved within max_age, so there is nothing to submit. "
+    "check(..., max_age=...) puts those verdicts on the rows without any request."
+)
 NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
@@ -47,6 +54,7 @@ def check(
     prefix: str = PREFIX,
     timeout: float | None = None,
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> pd.DataFrame:
     """Send a column of IDs through X's batch compliance API, wait, and put the verdicts on the rows.
 
@@ -79,6 +87,10 @@ def check(
         Seconds to wait. The job goes on after a time-out, and calling again continues it.
     fresh : bool
         Start anew even if there is an unfinished run of the same IDs.
+    max_age : str or timedelta, optional
+        Send only IDs of which no earlier run, with this service and ledger, has proved anything within this time:
+        ``"24h"``, ``"7d"``, ``pd.Timedelta(...)``. The other rows get the verdict of then, with its own `checked_at`
+        and `run`, and a warning tells how many. Without it nothing is reused. See docs/cleaning.md, "Asking again".
 
     Returns
     -------
@@ -125,13 +137,14 @@ def check(
     refuse_existing(data, prefix, overwrite, questions.added(wanted))
     checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
     asked = [read(checked, question) for question in wanted]
-    runs = _begin(asked, client, label, on_invalid, fresh)
+    begun = _begin(asked, client, label, on_invalid, fresh, max_age)
     _warn_of_authors(data, wanted)
-    if not any(runs.values()) and not asked[0].ids.invalid.any():  # invalid rows were named already
-        warn(NOTHING_SENT.format(asked[0].question.column))
-    begun = {kind: run for kind, run in runs.items() if run is not None}
-    displays = _wait_for_all(begun, timeout, display, client_of(client).clock)
-    return _joined(checked, asked, begun, prefix, overwrite, displays)
+    if not any(each.run or each.reuse for each in begun.values()) and not asked[0].ids.invalid.any():
+        warn(NOTHING_SENT.format(asked[0].question.column))  # invalid rows were named already
+    runs = {kind: each.run for kind, each in begun.items() if each.run is not None}
+    displays = _wait_for_all(runs, timeout, display, client_of(client).clock)
+    again = {kind: each.reuse for kind, each in begun.items() if each.run is None and each.reuse is not None}
+    return _joined(checked, asked, {**runs, **again}, prefix, overwrite, displays)
 
 
 @overload
@@ -144,6 +157,7 @@ def submit(  # type: ignore[overload-overlap]  # no mapping is a column's name
     label: str | None = None,
     on_invalid: str = "mark",
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> dict[Hashable, Run]: ...
 
 
@@ -158,6 +172,7 @@ def submit(
     label: str | None = None,
     on_invalid: str = "mark",
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> Run: ...
 
 
@@ -171,10 +186,13 @@ def submit(
     label: str | None = None,
     on_invalid: str = "mark",
     fresh: bool = False,
+    max_age: str | timedelta | None = None,
 ) -> Run | dict[Hashable, Run]:
     """Start a check in the background and return its `Run` at once; `join` puts its verdicts on the rows.
 
-    Parameters and errors are those of :func:`check`. A column without any ID is an InputError here.
+    Parameters and errors are those of :func:`check`. A column without any ID is an InputError here, and so is one of
+    which all is fresh by `max_age`. With `max_age` the run covers only what is sent; it remembers which batches speak
+    for the other IDs, and `join` puts both on the rows.
 
     Returns
     -------
@@ -195,9 +213,12 @@ def submit(
     for each in asked:
         if each.question.kind is None and not each.ids.valid.any():
             raise InputError(NOTHING_TO_SUBMIT.format(each.question.column))
-    runs = _begin(asked, client, label, on_invalid, fresh)
+    runs = _begin(asked, client, label, on_invalid, fresh, max_age)
     _warn_of_authors(data, wanted)
-    begun = {kind: run.start() for kind, run in runs.items() if run is not None}
+    for each in asked:
+        if runs[each.question.job].run is None:
+            raise InputError(ALL_FRESH.format(each.question.column))
+    begun = {kind: each.run.start() for kind, each in runs.items() if each.run is not None}
     if isinstance(column, Mapping):
         return {each.question.column: begun[each.question.job] for each in asked if each.question.kind is None}
     return begun[asked[0].question.job]
@@ -220,7 +241,8 @@ def join(
     Parameters
     ----------
     data, overwrite, prefix, timeout
-        As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``.
+        As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``, unless the run was made with
+        `max_age`: then the verdicts that it reuses are put on their rows.
     column : label, or dict of label to Run
         The column of IDs; or the columns of posts and authors with their runs, as ``submit`` returns them.
     references : list of labels, or dict
@@ -268,6 +290,58 @@ def join(
     return _joined(checked, asked, begun, prefix, overwrite, displays)
 
 
+def stale(
+    data: pd.DataFrame | pd.Series,
+    column: Hashable | None,
+    max_age: str | timedelta,
+    *,
+    type: str | None = None,
+    client: Client | None = None,
+) -> pd.Series:
+    """Tell which rows :func:`check` with this `max_age` would send; no request is made, and no token is needed.
+
+    Parameters
+    ----------
+    data, column, type, client
+        As in :func:`check`; the column of a Series is None.
+    max_age : str or timedelta
+        As in :func:`check`: ``"24h"``, ``"7d"``, ``pd.Timedelta(...)``.
+
+    Returns
+    -------
+    Series
+        bool, named ``stale``, on the same index. True where the ID is new to the ledger, or was last proved longer ago
+        than `max_age`; False where it is fresh, and for rows without a valid ID, which are never sent.
+
+    Raises
+    ------
+    InputError
+        As in :func:`check`.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049", None]})
+    >>> with xc.Sandbox(findings=[]) as box:
+    ...     checked = xc.check(posts.head(1), "id", client=box.client)
+    ...     xc.stale(posts, "id", "24h", client=box.client).tolist()
+    [False, True, False]
+    """
+    age = freshness.seconds(max_age)
+    series = select(data, column)
+    name = series.name if column is None else column
+    given = None if type is None else protocol.job_type(type)
+    if given is None:
+        _refuse_users(name)
+    ids, client = id_rules.parse(series, name), client_of(client)
+    if given is None:
+        _refuse_implausible([id_rules.survey(ids, series, client.clock.now())], name)
+    reuse = client.reusable(given or JobType.TWEETS, age)
+    _warn_behind(reuse)
+    sent = reuse.left(ids.unique())
+    return pd.Series(verdicts.Places(sent).find(ids.values) >= 0, index=series.index, name="stale")
+
+
 def refuse_no_run(run: object) -> Run:
     """Return a run; anything else is an InputError."""
     if isinstance(run, SavedResults):
@@ -310,8 +384,23 @@ def finish(run: Run) -> None:
 # --------------------------------------------------------------------------- steps
 
 
+class Begun(NamedTuple):
+    """What a check has come to before it waits.
+
+    Attributes
+    ----------
+    run : Run or None
+        None if nothing is to be sent.
+    reuse : Reuse or None
+        What is reused of earlier runs, if there is any; the run knows it, too.
+    """
+
+    run: Run | None
+    reuse: Reuse | None
+
+
 def begin(
-    parts: Iterable[Part],
+    parts: list[Part] | Callable[[], Iterable[Part]],
     name: Hashable,
     problems_call: str,
     *,
@@ -320,20 +409,24 @@ def begin(
     label: str | None,
     on_invalid: str,
     fresh: bool,
-) -> Run | None:
-    """Settle everything that can go wrong before anything is sent; None when there is no ID at all.
+    max_age: str | timedelta | None = None,
+) -> Begun:
+    """Settle everything that can go wrong before anything is sent; no run when there is no ID to be sent.
 
     Parameters
     ----------
-    parts : iterable of Part
-        The column in pieces, which are asked for one by one; or a list, if it is in memory as a whole.
+    parts : list of Part, or function
+        The column, if it is in memory as a whole; or what gives it in pieces, which are asked for one by one.
     name : hashable
         The column's name.
     problems_call : str
         What a user writes to see all invalid rows.
-    type, client, label, on_invalid, fresh
+    type, client, label, on_invalid, fresh, max_age
         As in :func:`check`.
     """
+    age = None if max_age is None else freshness.seconds(max_age)
+    if age and fresh:
+        raise InputError("fresh=True asks for everything anew, max_age= reuses what is not older. Use one of them.")
     if on_invalid not in ("mark", "raise"):
         raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
     given = None if type is None else protocol.job_type(type)
@@ -342,7 +435,8 @@ def begin(
     passed: list[Part] = []
 
     def ids() -> Iterator[Ints]:
-        for part in parts:
+        passed.clear()
+        for part in parts if isinstance(parts, list) else parts():
             passed.append(replace(part, ids=NO_IDS))  # a slice of no IDs would keep them all in memory
             yield part.ids
         # Here nothing is settled yet: an error leaves no run behind.
@@ -351,29 +445,43 @@ def begin(
         if on_invalid == "raise" and (invalid := _invalid(passed, name)):
             raise InputError(f"{invalid} Nothing was sent. {problems_call} lists them all, with what to do about each.")
 
-    whole = isinstance(parts, list)
-    run, continued = client.start(ids(), given or JobType.TWEETS, label=label, fresh=fresh, keep=whole)
+    kind = given or JobType.TWEETS
+    run, continued, reuse = None, False, None
+    for reuse in [None] if age is None else client.reuses(kind, age):
+        run, continued = client.start(ids(), kind, label=label, fresh=fresh, keep=isinstance(parts, list), reuse=reuse)
+        if run is not None:
+            break
     if invalid := _invalid(passed, name):
         warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
     if run is not None and continued:
         warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
-    return run
+    if reuse is not None:
+        _warn_behind(reuse)
+    if reuse is None or not reuse.fresh:
+        return Begun(run, None)
+    warn(reuse.told())
+    return Begun(run, reuse)
 
 
 def _begin(
-    asked: Sequence[Asked], client: Client | None, label: str | None, on_invalid: str, fresh: bool
-) -> dict[JobType, Run | None]:
-    """Begin a run for each type of IDs, after all that could be refused was; None where there is no ID."""
+    asked: Sequence[Asked],
+    client: Client | None,
+    label: str | None,
+    on_invalid: str,
+    fresh: bool,
+    max_age: str | timedelta | None,
+) -> dict[JobType, Begun]:
+    """Begin a run for each type of IDs, after all that could be refused was; none where there is nothing to send."""
     client = client_of(client)
     now = client.clock.now()
     parts = {each.question: id_rules.survey(each.ids, each.series, now) for each in asked}
     for question in list(parts)[1:]:  # the first is refused by `begin`, when nothing is there yet
         _refuse(question, parts[question], on_invalid)
     own = [question for question in parts if question.kind is None]
-    begun: dict[JobType, Run | None] = {}
+    begun: dict[JobType, Begun] = {}
     for question in own:
         with_it = [part.ids for other, part in parts.items() if other.job is question.job]
-        part = parts[question] if len(with_it) == 1 else replace(parts[question], ids=_distinct(with_it))
+        part = replace(parts[question], ids=id_rules.union(with_it))
         begun[question.job] = begin(
             [part],
             question.column,
@@ -383,15 +491,12 @@ def _begin(
             label=label,
             on_invalid=on_invalid,
             fresh=fresh,
+            max_age=max_age,
         )
     for question, part in parts.items():
         if question.kind is not None and (invalid := _invalid([part], question.column)):
             warn(f"{invalid} What they refer to is unchecked.")
     return begun
-
-
-def _distinct(several: Sequence[Ints]) -> Ints:
-    return id_rules.distinct(np.concatenate(several))
 
 
 def _problems_call(question: Question) -> str:
@@ -406,6 +511,35 @@ def _refuse(question: Question, part: Part, on_invalid: str) -> None:
         raise InputError(f"{doubt}, and X reports nothing about IDs of the wrong type. Leave it out of references=.")
     if on_invalid == "raise" and (invalid := _invalid([part], question.column)):
         raise InputError(f"{invalid} Nothing was sent. Correct these cells, or use on_invalid='mark'.")
+
+
+def _warn_behind(reuse: Reuse) -> None:
+    if reuse.behind:
+        warn(
+            f"This machine's clock is {freshness.told(round(reuse.behind))} behind the latest time that the service "
+            "told in an earlier run. Ages are counted from that time, and what was proved then is sent again. "
+            "Set the clock."
+        )
+
+
+def source_of(reuse: Reuse | None) -> Source | None:
+    """Return where the verdicts are if nothing was sent; None if there are none."""
+    return None if reuse is None else reuse.source()
+
+
+def unproved(ids: IdColumn, table: pd.DataFrame) -> int:
+    """Count the rows with an ID of which nothing was heard, not even an error."""
+    unheard = (table["status"] == "unchecked") & table["run"].isna()
+    return int(np.count_nonzero(ids.valid & unheard.to_numpy()))
+
+
+def warn_lost(rows: int) -> None:
+    """Warn of rows that have no verdict although earlier ones are reused."""
+    if rows:
+        warn(
+            f"{rows:,} rows stay unchecked: neither what was sent nor the earlier runs that are reused prove anything "
+            "of their IDs now. Run check with max_age= again, and they are sent."
+        )
 
 
 def client_of(client: Client | None) -> Client:
@@ -506,16 +640,16 @@ def _wait_for_all(runs: Mapping[JobType, Run], timeout: float | None, display: D
 def _joined(
     checked: pd.DataFrame | pd.Series,
     asked: Sequence[Asked],
-    runs: Mapping[JobType, Run],
+    answering: Mapping[JobType, Run | Reuse],
     prefix: str,
     overwrite: bool,
     displays: Sequence[Display],
 ) -> pd.DataFrame:
-    snapshots = [run.snapshot() for run in runs.values()]
-    for snapshot in snapshots:
+    snapshots = {kind: run.snapshot() for kind, run in answering.items() if isinstance(run, Run)}
+    for snapshot in snapshots.values():
         warn_unproved(snapshot)
-    table = _answered(asked, runs, len(checked))
-    for snapshot, display in zip(snapshots, displays, strict=False):
+    table = _answered(asked, answering, snapshots, len(checked))
+    for snapshot, display in zip(snapshots.values(), displays, strict=False):
         display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
     if overwrite and isinstance(checked, pd.DataFrame):  # what an earlier check added beyond this is no longer true
         stale = {prefix + name for name in _added_by_any(checked)}
@@ -523,13 +657,18 @@ def _joined(
     return attach(checked, table, prefix)
 
 
-def _answered(asked: Sequence[Asked], runs: Mapping[JobType, Run], rows: int) -> pd.DataFrame:
+def _answered(
+    asked: Sequence[Asked], answering: Mapping[JobType, Run | Reuse], snapshots: Mapping[JobType, Snapshot], rows: int
+) -> pd.DataFrame:
     """Return all columns that the answers make, without prefix."""
-    if len(asked) == 1:
-        ids, run = asked[0].ids, runs.get(asked[0].question.job)
-        return verdicts.join(ids, []) if run is None else run.verdicts(ids)
-    covered = {kind: run.covered() for kind, run in runs.items()}
+    covered = {
+        kind: run.answers([each.ids.unique() for each in asked if each.question.job is kind])
+        for kind, run in answering.items()
+    }
     tables = [verdicts.join(each.ids, covered.get(each.question.job, [])) for each in asked]
+    _warn_unheard(asked, tables, answering, snapshots)
+    if len(asked) == 1:
+        return tables[0]
     own = {each.question: table for each, table in zip(asked, tables, strict=True) if each.question.kind is None}
     answer = next(iter(own.values()))
     if len(own) > 1:
@@ -545,6 +684,23 @@ def _answered(asked: Sequence[Asked], runs: Mapping[JobType, Run], rows: int) ->
     if referred:
         answer[combined.REFERENCES] = combined.references(rows, referred)
     return answer
+
+
+def _warn_unheard(
+    asked: Sequence[Asked],
+    tables: Sequence[pd.DataFrame],
+    answering: Mapping[JobType, Run | Reuse],
+    snapshots: Mapping[JobType, Snapshot],
+) -> None:
+    """Warn of rows that have no verdict of those that a check reuses, unless what was sent is not there yet either."""
+    for kind, run in answering.items():
+        rows = sum(
+            unproved(each.ids, table) for each, table in zip(asked, tables, strict=True) if each.question.job is kind
+        )
+        if isinstance(run, Reuse):
+            warn_lost(rows)
+        elif run.record.reused and snapshots[kind].state == "done":
+            warn_lost(rows - snapshots[kind].unproved)
 
 
 def _added_by_any(checked: pd.DataFrame) -> list[str]:

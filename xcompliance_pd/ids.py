@@ -7,7 +7,7 @@ guesses or repairs: a value is an ID exactly as it stands, or it is invalid and 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -114,6 +114,11 @@ def distinct(values: Ints) -> Ints:
     first = np.ones(len(ordered), dtype=np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered if first.all() else ordered[first]
+
+
+def union(several: Sequence[Ints]) -> Ints:
+    """Return the distinct values of one or more arrays of distinct ascending ones."""
+    return several[0] if len(several) == 1 else distinct(np.concatenate(several))
 
 
 # --------------------------------------------------------------------------- a column of any type

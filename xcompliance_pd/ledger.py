@@ -3,6 +3,7 @@
     HOME/runs/RUN_ID/run.json            what the run is and where each batch stands (replaced atomically)
                      ids-N.txt           what batch N uploads, one ID a line
                      results-N.ndjson    its result file as received, once verified
+                     decided-N.i64       the IDs of batch N that have a verdict: only a hint, made anew if it is lost
                      lock                held by the process that drives the run
 
 No token and no URL is ever written here. Folders are 0700, files 0600: lists of IDs are research data.
@@ -29,9 +30,10 @@ import google_crc32c
 import numpy as np
 import platformdirs
 
+from . import freshness
 from .digest import Digest, Grade
 from .errors import LedgerError
-from .ids import Slice, encode
+from .ids import Ints, Slice, encode
 from .lifecycle import RUN_ID, Batch, Phase, RunRecord
 from .protocol import JobType
 
@@ -255,6 +257,42 @@ class Ledger:
     def _results_path(self, run_id: str, number: int) -> Path:
         return self.folder(run_id) / f"results-{number}.ndjson"
 
+    def read_index(self, run_id: str, batch: Batch) -> Ints | None:
+        """Return the IDs that a batch's index names, mapped from disk; None if there is none that fits its files.
+
+        It is a hint to be fast: the batch's files are looked for, but not read. What is put on a row is not from here.
+        """
+        files = {self.ids_path(run_id, batch.number): batch.ids_bytes}
+        files[self._results_path(run_id, batch.number)] = batch.results_bytes or 0
+        try:
+            if any(path.stat().st_size != size for path, size in files.items()):
+                return None
+            data = np.memmap(self._index_path(run_id, batch.number), dtype=np.uint8, mode="r")
+        except (OSError, ValueError):  # an empty file cannot be mapped
+            return None
+        return freshness.read_index(np.asarray(data), batch)
+
+    def write_index(self, run_id: str, batch: Batch, ids: Ints | None) -> None:
+        """Replace a batch's index, or take it away. If the disk does not let us, the next look is slower, no more."""
+        path = self._index_path(run_id, batch.number)
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        with contextlib.suppress(OSError):
+            for left in path.parent.glob(f"{path.name}.*.tmp"):
+                left.unlink()  # by a process that was killed; one that is still at it makes its index another time
+            if ids is None:
+                path.unlink(missing_ok=True)
+                return
+            try:
+                with _open_new(temporary) as file:  # without fsync: the checksum tells what a power failure left
+                    file.writelines(freshness.index(ids, batch))
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def _index_path(self, run_id: str, number: int) -> Path:
+        return self.folder(run_id) / f"decided-{number}.i64"
+
     @contextlib.contextmanager
     def receiving(self, run_id: str, number: int) -> Iterator[Incoming]:
         """Give a file for a download: a ``.part`` that goes away unless it is kept."""
@@ -318,6 +356,7 @@ def _record(data: dict[str, Any]) -> RunRecord:
     if type(schema) is not int or schema != SCHEMA:
         raise ValueError("no schema of ours")
     data["type"] = JobType(data["type"])
+    data["reused"] = _texts(data.get("reused", []))
     data["batches"] = tuple(map(_batch, data["batches"]))
     return RunRecord(**data)
 
@@ -325,10 +364,14 @@ def _record(data: dict[str, Any]) -> RunRecord:
 def _batch(data: dict[str, Any]) -> Batch:
     data["phase"] = Phase(data["phase"])
     data["grade"] = None if data["grade"] is None else Grade(data["grade"])
-    if not isinstance(data["past_jobs"], list):  # tuple() would take a text or an object apart
-        raise TypeError("past_jobs is no list")
-    data["past_jobs"] = tuple(data["past_jobs"])
+    data["past_jobs"] = _texts(data["past_jobs"])
     return Batch(**data)
+
+
+def _texts(value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list):  # tuple() would take a text or an object apart
+        raise TypeError("that is no list")
+    return tuple(value)
 
 
 _HINTS = {kind: typing.get_type_hints(kind) for kind in (RunRecord, Batch)}

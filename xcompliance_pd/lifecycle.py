@@ -191,6 +191,8 @@ class RunRecord:
     ended_at: float | None = None
     label: str | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
+    max_age: float = 0.0  # seconds that a verdict might be old when this check began; younger ones are reused
+    reused: tuple[str, ...] = ()  # the batches that they are from, as `batch_name` gives them, the newest first
 
     @property
     def ended(self) -> bool:
@@ -223,6 +225,11 @@ ATTACHED_SUFFIX = "-attached"  # of the run's ID, so that its verdicts tell it w
 def run_id(type: JobType, day: str, token: str, sandbox: bool) -> str:
     """Return a run's ID; `day` is YYYYMMDD, `token` 8 random hex digits. It tells type, day and sandbox at a glance."""
     return f"{'sandbox-' if sandbox else ''}{type}-{day}-{token}"
+
+
+def batch_name(run: RunRecord, batch: Batch) -> str:
+    """Return what a later check calls a batch that it reuses."""
+    return f"{run.id}/{batch.number}"
 
 
 def job_name(run: RunRecord, batch: Batch) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from . import freshness, results, verdicts
 from . import ids as id_rules
-from . import results, verdicts
 from .digest import unpack
 from .errors import LedgerError
 from .ids import IdColumn, Ints
 from .ledger import Ledger
-from .lifecycle import Batch, Phase, RunRecord
+from .lifecycle import Batch, Phase, RunRecord, batch_name
 from .protocol import ACTIONS, REASONS
 from .results import Results
 from .verdicts import Covered
@@ -82,7 +82,84 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int | None) -> pd.
                 Covered(own, whole.findings[about].reset_index(drop=True), whole.proved, whole.checked_at, whole.run)
             )
         left = left[place < 0]
-    return verdicts.join(ids, found)
+    return verdicts.join(ids, [*found, *again(ledger, run.reused, left, strict=True)])
+
+
+def decided(ledger: Ledger, run: RunRecord, batch: Batch) -> Ints:
+    """Return the IDs of which a finished batch has a verdict, by its index, which is made anew unless it fits.
+
+    A hint: whatever is put on a row is read from the batch's own files.
+
+    Raises
+    ------
+    LedgerError
+        There is no index, and a file that it could be made of is gone, or is not what was verified.
+    """
+    ids = ledger.read_index(run.id, batch)
+    if ids is None:
+        ids = _decided(_covered(ledger, run, batch))
+        ledger.write_index(run.id, batch, ids)
+    return ids
+
+
+def _decided(whole: Covered) -> Ints:
+    return freshness.decided(whole.ids, whole.findings, whole.proved)
+
+
+def again(ledger: Ledger, reused: Sequence[str], ids: Ints, *, strict: bool = False) -> Iterator[Covered]:
+    """Yield what batches of earlier runs say of some IDs, each ID by the first batch that has a verdict of it.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    reused : sequence of str
+        The batches, by name, the newest first.
+    ids : ndarray of int64
+        Ascending, distinct.
+    strict : bool
+        Raise for a batch whose files changed, because nobody is there to be warned of the rows that it leaves.
+
+    Yields
+    ------
+    Covered
+        Of the IDs that a batch's files prove something of, whatever its index says. A batch that is gone or changed
+        says nothing, and its index is taken away or corrected, so that whoever asks next sends those IDs.
+    """
+    left, place = np.ones(len(ids), dtype=np.bool_), np.arange(len(ids))
+    for run, batch in named(ledger, reused):
+        try:
+            hint = place[verdicts.within(ids, decided(ledger, run, batch))]
+            hint = hint[left[hint]]
+            if not len(hint):
+                continue
+            whole = _covered(ledger, run, batch)
+        except LedgerError:
+            ledger.write_index(run.id, batch, None)
+            if strict:
+                raise
+            continue
+        proved = _decided(whole)
+        hint, hinted = hint[verdicts.within(ids[hint], proved)], len(hint)
+        if len(hint) < hinted:
+            ledger.write_index(run.id, batch, proved)
+        own, left[hint] = ids[hint], False
+        about = verdicts.locate(own, whole.findings["id"].to_numpy()) >= 0
+        yield replace(whole, ids=own, findings=whole.findings[about].reset_index(drop=True))
+
+
+def named(ledger: Ledger, names: Sequence[str]) -> Iterator[tuple[RunRecord, Batch]]:
+    """Yield the finished batches that go by these names, as far as they are there."""
+    runs: dict[str, RunRecord | None] = {}
+    for name in names:
+        run_id, _, number = name.partition("/")
+        if run_id not in runs:
+            try:
+                runs[run_id] = ledger.load(run_id)
+            except LedgerError:  # it was forgotten
+                runs[run_id] = None
+        run = runs[run_id]
+        if run is not None:
+            yield from ((run, b) for b in run.batches if str(b.number) == number and b.phase is Phase.DONE)
 
 
 def _likely(ledger: Ledger, run: RunRecord, ids: Ints, part: int | None) -> Iterator[Batch]:
@@ -115,17 +192,23 @@ class Source:
     ----------
     home : str
         The ledger's folder.
-    run : str
-        The run's ID.
+    run : str or None
+        The run's ID; None if all is reused.
     batches : tuple of int
         The numbers of the batches that speak. Those that end later do not, so that reading again gives the same.
+    reused : tuple of str
+        Batches of earlier runs that speak for other IDs, by name, the newest first.
+    lost : tuple of str
+        Those that were to speak, but are gone, or do not prove what their index said. Rows of theirs are unchecked.
     actions, reasons : tuple of str
         Every word that the columns can hold: the known ones in their order, then others that these batches hold.
     """
 
     home: str
-    run: str
+    run: str | None
     batches: tuple[int, ...]
+    reused: tuple[str, ...]
+    lost: tuple[str, ...]
     actions: tuple[str, ...]
     reasons: tuple[str, ...]
 
@@ -138,12 +221,11 @@ class Source:
             The run's folder is not to be seen from here, or is not what it was.
         """
         ledger = Ledger(self.home)
-        if not os.path.isdir(ledger.folder(self.run)):  # Path.is_dir raises where a folder above may not be entered
-            raise LedgerError(
-                f"The results of {self.run} cannot be seen from here: there is no folder {ledger.folder(self.run)}. "
-                "Every process that computes verdicts reads them from the ledger: put it on a disk that all workers "
-                "share and where they are the same user, xc.Client(home=...), and keep it until all is computed.",
-                run_id=self.run,
+        for run_id in self._runs():
+            self._seen(ledger, run_id)
+        if self.run is None:
+            return self._same_categories(
+                verdicts.join(ids, list(again(ledger, self.reused, ids.unique(), strict=True)))
             )
         record = ledger.load(self.run)
         chosen = tuple(batch for batch in record.batches if batch.number in self.batches)
@@ -151,7 +233,22 @@ class Source:
             raise LedgerError(
                 f"Run {self.run} in {self.home} is not the one that was joined. Join it again.", run_id=self.run
             )
-        return self._same_categories(join(ledger, replace(record, batches=chosen), ids, part))
+        chosen_record = replace(record, batches=chosen, reused=self.reused)
+        return self._same_categories(join(ledger, chosen_record, ids, part))
+
+    def _runs(self) -> tuple[str, ...]:
+        """Return the runs that rows may name, in the order of their category."""
+        own = [] if self.run is None else [self.run]
+        return tuple(dict.fromkeys([*own, *(name.partition("/")[0] for name in self.reused)]))
+
+    def _seen(self, ledger: Ledger, run_id: str) -> None:
+        if not os.path.isdir(ledger.folder(run_id)):  # Path.is_dir raises where a folder above may not be entered
+            raise LedgerError(
+                f"The results of {run_id} cannot be seen from here: there is no folder {ledger.folder(run_id)}. "
+                "Every process that computes verdicts reads them from the ledger: put it on a disk that all workers "
+                "share and where they are the same user, xc.Client(home=...), and keep it until all is computed.",
+                run_id=run_id,
+            )
 
     def blank(self) -> pd.DataFrame:
         """Return the verdict columns without rows."""
@@ -159,37 +256,67 @@ class Source:
         return self._same_categories(verdicts.join(none, []))
 
     def _same_categories(self, table: pd.DataFrame) -> pd.DataFrame:
-        for name, words in (("action", self.actions), ("reason", self.reasons), ("run", (self.run,))):
+        for name, words in (("action", self.actions), ("reason", self.reasons), ("run", self._runs())):
             used = table[name].cat.remove_unused_categories().cat.categories
             if not set(used) <= set(words):  # else a word would become a missing value
                 raise LedgerError(
-                    f"The results of {self.run} hold other words than when they were joined. Join them again.",
+                    f"The results of {', '.join(self._runs())} hold other words than when they were joined. "
+                    "Join them again.",
                     run_id=self.run,
                 )
             table[name] = table[name].cat.set_categories(pd.Index(words, dtype=object))
         return table
 
 
-def source(ledger: Ledger, run: RunRecord) -> Source:
+def source(ledger: Ledger, run: RunRecord | None, reused: Sequence[str] = ()) -> Source:
     """Return where the verdicts of a run are; its finished batches are read and checked, one at a time.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run : RunRecord or None
+        None if nothing was sent.
+    reused : sequence of str
+        What speaks instead, then.
 
     Raises
     ------
     LedgerError
-        A file is gone, or is not what was verified.
+        A file is gone, or is not what was verified. Of batches that are reused, such ones are left out.
     """
+    names = tuple(reused) if run is None else run.reused
     actions: set[str] = set()
     reasons: set[str] = set()
     errors: set[str] = set()
-    for batch in covered(ledger, run):
+
+    def note(batch: Covered) -> None:
         own = batch.findings[verdicts.locate(batch.ids, batch.findings["id"].to_numpy()) >= 0]
-        actions |= set(own["action"].dropna().unique())
-        reasons |= set(own["reason"].dropna().unique())
-        errors |= set(own["error"][~results.judged(own)].dropna().unique())
+        actions.update(own["action"].dropna().unique())
+        reasons.update(own["reason"].dropna().unique())
+        errors.update(own["error"][~results.judged(own)].dropna().unique())
+
+    for whole in () if run is None else covered(ledger, run):
+        note(whole)
+    there, whole_ones = [], []
+    for earlier, batch in named(ledger, names):
+        try:
+            whole = _covered(ledger, earlier, batch)
+        except LedgerError:
+            ledger.write_index(earlier.id, batch, None)
+            continue
+        note(whole)
+        there.append(batch_name(earlier, batch))
+        proved, index = _decided(whole), ledger.read_index(earlier.id, batch)
+        if index is None or np.array_equal(index, proved):
+            whole_ones.append(batch_name(earlier, batch))
+        else:
+            ledger.write_index(earlier.id, batch, proved)
     return Source(
         str(ledger.home.absolute()),
-        run.id,
-        tuple(batch.number for batch in run.batches if batch.phase is Phase.DONE),
+        None if run is None else run.id,
+        () if run is None else tuple(batch.number for batch in run.batches if batch.phase is Phase.DONE),
+        tuple(there),
+        tuple(name for name in names if name not in whole_ones),
         _words(actions, ACTIONS),
         _words(errors, _words(reasons, REASONS)),  # an error stands where a reason would
     )

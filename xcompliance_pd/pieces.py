@@ -21,6 +21,7 @@ from .client import Client
 from .errors import InputError
 from .frames import PREFIX
 from .ids import IdColumn, Part
+from .outcome import Source
 from .run import Run
 from .tables import files
 from .widgets.live import Display
@@ -90,6 +91,7 @@ def check(
     label: str | None,
     overwrite: bool,
     fresh: bool,
+    max_age: str | None = None,
 ) -> Outcome:
     """Check a file's column of IDs; options and errors as those of :func:`xcompliance_pd.check`."""
     display = Display.choose()
@@ -104,12 +106,13 @@ def check(
             yield part
 
     call = f"df.compliance.problems({column!r})"
-    run = frames.begin(parts(), column, call, type=type, client=client, label=label, on_invalid="mark", fresh=fresh)
+    options: dict[str, Any] = {"label": label, "on_invalid": "mark", "fresh": fresh, "max_age": max_age}
+    run, reuse = frames.begin(parts, column, call, type=type, client=client, **options)
     if run is not None:
         frames.wait(run, None, display)
-    elif not invalid:  # they were named already
+    elif not reuse and not invalid:  # they were named already
         frames.warn(frames.NOTHING_SENT.format(column))
-    return _joined(file, column, wanted, run, display)
+    return _joined(file, column, wanted, run, frames.source_of(reuse) if run is None else run.source(), display)
 
 
 def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
@@ -119,14 +122,15 @@ def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: boo
     id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
     if not partial:
         frames.wait(run, None, display)
-    return _joined(file, column, wanted, run, display)
+    return _joined(file, column, wanted, run, run.source(), display)
 
 
-def _joined(file: Parquet, column: str, wanted: Wanted, run: Run | None, display: Display) -> Outcome:
+def _joined(
+    file: Parquet, column: str, wanted: Wanted, run: Run | None, source: Source | None, display: Display
+) -> Outcome:
     snapshot = None if run is None else run.snapshot()
     if snapshot is not None:
         frames.warn_unproved(snapshot)
-    source = None if run is None else run.source()
     tally = _Tally(file.rows, wanted.keep, verdicts.join(_NO_IDS, []) if source is None else source.blank())
 
     def tables() -> Iterator[pd.DataFrame]:
@@ -146,6 +150,8 @@ def _joined(file: Parquet, column: str, wanted: Wanted, run: Run | None, display
     except (InputError, KeyboardInterrupt) as error:
         error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
         raise
+    if source is not None and source.reused and (snapshot is None or snapshot.state == "done"):
+        frames.warn_lost(tally.unheard - (0 if snapshot is None else snapshot.unproved))
     if snapshot is not None:
         display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
     return Outcome(tally.counts, file.rows, tally.named, tally.unproved, run, tally.frame(column))
@@ -157,6 +163,7 @@ class _Tally:
     def __init__(self, rows: int, keep: Sequence[str], nothing: pd.DataFrame) -> None:
         self.counts = summary.summary(nothing, "")
         self.named = self.unproved = False
+        self.unheard = 0  # rows with an ID of which nothing is known
         self._nothing = nothing
         self._keep = keep
         self._rows = rows
@@ -168,6 +175,7 @@ class _Tally:
         self.counts = summary.whole(pd.concat([self.counts, summary.summary(table, "")]))
         self.named |= bool(table["run"].notna().any())
         self.unproved |= bool(((table["status"] == "unchecked").to_numpy() & ~ids.missing).any())
+        self.unheard += frames.unproved(ids, table)
         end = self._seen + len(table)
         for name in self._keep:
             values = ids.values if name == "id" else _plain(table[name])

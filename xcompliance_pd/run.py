@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from . import ids as id_rules
 from . import outcome, results, verdicts
 from .errors import ComplianceError, LedgerError, WaitTimeout
-from .ids import IdColumn
+from .ids import IdColumn, Ints
 from .lifecycle import RunRecord, Snapshot
 from .runner import Runner
 from .verdicts import Covered
@@ -408,9 +409,23 @@ class Run:
 
     def verdicts(self, ids: IdColumn, part: int | None = None) -> pd.DataFrame:
         """Return the verdict columns for parsed IDs; with the number of a part, one batch is in memory at a time."""
-        if part is None:
-            return verdicts.join(ids, self.covered())
-        return outcome.join(self._runner.ledger, self.record, ids, part)
+        if part is not None:
+            return outcome.join(self._runner.ledger, self.record, ids, part)
+        return verdicts.join(ids, self.answers([ids.unique()]))
+
+    def answers(self, several: Sequence[Ints]) -> list[Covered]:
+        """Return what each finished batch says, and what those that are reused say of other IDs in these arrays.
+
+        Each array is distinct and ascending.
+        """
+        own, record = self.covered(), self.record
+        if not record.reused:
+            return own
+        ids = id_rules.union(several)
+        left = np.ones(len(ids), dtype=np.bool_)
+        for batch in own:
+            left[verdicts.within(ids, batch.ids)] = False
+        return [*own, *outcome.again(self._runner.ledger, record.reused, ids[left])]
 
     def source(self) -> outcome.Source:
         """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""

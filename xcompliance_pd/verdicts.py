@@ -7,6 +7,7 @@ compliance.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ VERDICT_COLUMNS = ("status", "action", "reason", "created_at", "redacted_at", "c
 Cases = npt.NDArray[np.signedinteger[Any]]
 
 MARKS = 26  # bits: at most 64 MiB
+STRETCH = 1 << 12  # of ascending numbers that are looked for together
 FEW = 32  # batches that rows are compared with one after the other
 _NONE = np.empty(0, dtype=np.int64)
 _MULTIPLIERS = tuple(map(np.uint64, (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)))
@@ -125,7 +127,7 @@ def _looked_up(ids: IdColumn, covered: Sequence[Covered]) -> tuple[pd.DataFrame,
     unique = ids.unique()
     case: Cases = np.full(len(unique), -1, dtype=np.min_scalar_type(-2 * len(covered) - 1))
     for number, part in enumerate(covered):
-        held = _within(unique, part.ids)
+        held = within(unique, part.ids)
         if (case[held] >= 0).any():
             return _looked_up(ids, _settled(covered))
         case[held] = 2 * number
@@ -192,7 +194,7 @@ class _Spans:
         return self._case[span]
 
 
-def _within(unique: Ints, batch: Ints) -> slice | Ints:
+def within(unique: Ints, batch: Ints) -> slice | Ints:
     """Return where those of the ascending numbers `unique` stand that are also in `batch`, ascending too."""
     if not len(batch):
         return slice(0)
@@ -200,8 +202,22 @@ def _within(unique: Ints, batch: Ints) -> slice | Ints:
     near = unique[start:stop]
     if np.array_equal(near, batch):  # as it is unless the rows are others than those that were sent
         return slice(int(start), int(stop))
-    found: Ints = np.flatnonzero(locate(batch, near) >= 0) + start
+    few, many = (near, batch) if len(near) <= len(batch) else (batch, near)
+    place = _insertion(many, few)
+    place[place == len(many)] = 0
+    same = np.flatnonzero(many[place] == few) if len(many) else place
+    found: Ints = (same if few is near else place[same]) + start
     return found
+
+
+def _insertion(many: Ints, few: Ints) -> Ints:
+    """Return what np.searchsorted does, for numbers that ascend, too: a stretch at a time stays in the cache."""
+    place = np.empty(len(few), dtype=np.int64)
+    ends = np.append(np.searchsorted(many, few[::STRETCH]), len(many))
+    for number, (low, high) in enumerate(itertools.pairwise(ends.tolist())):
+        stretch = slice(number * STRETCH, (number + 1) * STRETCH)
+        place[stretch] = low + np.searchsorted(many[low:high], few[stretch])
+    return place
 
 
 def locate(ordered: Ints, values: Ints) -> Ints:

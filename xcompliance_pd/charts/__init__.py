@@ -6,6 +6,7 @@ chart, so that neither colour vision nor a colour printer is needed.
 """
 
 from .bars import reasons, status
+from .changes import diff
 from .delays import redaction_delay
 from .figure import overview
 from .groups import by
@@ -19,6 +20,7 @@ __all__ = [
     "redaction_delay",
     "by",
     "overview",
+    "diff",
     "REASON_STYLES",
     "STATUS_STYLES",
     "GREY",

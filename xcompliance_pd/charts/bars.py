@@ -156,7 +156,7 @@ def draw(ax: Axes, bars: Sequence[Bar], sizes: Sizes, kwargs: dict[str, Any], em
         texts = [bar.text for bar in bars]
         ax.bar_label(drawn, texts, padding=5, color=ink, **style.text_size(sizes), **BESIDE)
         longest = max(max(bar.length, bar.high) for bar in bars) or 1
-        ax.set_xlim(0, longest / (1 - _label_room(ax, texts, sizes)))
+        ax.set_xlim(0, longest / (1 - label_room(ax, texts, sizes)))
     else:
         style.say(ax, empty, sizes)
     names = [style.fitted(bar.label, sizes) for bar in bars]
@@ -169,7 +169,7 @@ def draw(ax: Axes, bars: Sequence[Bar], sizes: Sizes, kwargs: dict[str, Any], em
     ax.spines["left"].set_visible(bool(bars))
 
 
-def _label_room(ax: Axes, labels: Iterable[str], sizes: Sizes) -> float:
+def label_room(ax: Axes, labels: Iterable[str], sizes: Sizes) -> float:
     """Return the part of the width that the longest label needs beside the longest bar."""
     width = 0.8 * 72 * ax.bbox.width / ax.figure.dpi  # points; the names of the bars will take some of it
     return min((0.62 * style.points(sizes) * max(map(len, labels)) + 8) / width, 0.6)

@@ -168,13 +168,17 @@ def counted(count: int, words: str, noun: str = "row") -> str:
 def notes(table: pd.DataFrame, *own: str) -> list[str]:
     """Return the lines below the title: the denominator, when it was checked, a chart's own, whether it is invented."""
     open_rows = int(table["status"].isin(["unchecked", "invalid"]).sum())
-    span = (table["checked_at"].min(), table["checked_at"].max())
-    days = [f"{moment:%Y-%m-%d}" for moment in span if not pd.isna(moment)]
-    when = f"checked {' to '.join(dict.fromkeys(days))} UTC" if days else "never checked"
-    lines = [f"n = {len(table):,} rows, {when}"]
+    lines = [f"n = {len(table):,} rows, {when(table)}"]
     if open_rows:
         lines.append(f"{open_rows:,} of them without a verdict")
     return [*lines, *own, *warning(table)]
+
+
+def when(table: pd.DataFrame) -> str:
+    """Return the days of the checks in words."""
+    span = (table["checked_at"].min(), table["checked_at"].max())
+    days = [f"{moment:%Y-%m-%d}" for moment in span if not pd.isna(moment)]
+    return f"checked {' to '.join(dict.fromkeys(days))} UTC" if days else "never checked"
 
 
 def warning(table: pd.DataFrame) -> list[str]:
