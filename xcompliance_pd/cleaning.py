@@ -40,7 +40,7 @@ KEPT, DROPPED, REDACTED, GEO_BLANKED, NO_GEO, REHYDRATE, UNCHECKED, INVALID, UNK
 MARK = "change"  # the column of mode="mark", after the prefix
 
 # The rows that the options of these names are for.
-_OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
+OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -174,14 +174,14 @@ def plan(
     >>> changes(checked, plan(checked))[["row", "change", "reason", "columns"]].values.tolist()
     [[1, 'dropped', 'suspended', ''], [2, 'geo blanked', 'scrub_geo', 'lat']]
     """
-    _refuse(mode, {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}, keep)
+    refuse_options(mode, {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}, keep)
     verdicts = columns(frame, prefix, ["status", "action", "reason"])
-    change = _wanted(verdicts)
+    change = wanted(verdicts)
     for option, choice in (("unchecked", unchecked), ("invalid", invalid), ("unknown", unknown)):
-        rows = change == _OPEN[option]
+        rows = change == OPEN[option]
         if choice == "raise" and rows.any():
             raise InputError(
-                f"{int(rows.sum()):,} rows are {CHANGES[_OPEN[option]].removeprefix('kept: ')}, first at position "
+                f"{int(rows.sum()):,} rows are {CHANGES[OPEN[option]].removeprefix('kept: ')}, first at position "
                 f"{int(rows.argmax())}. compliance.changes() lists them; {option}='keep' keeps them, "
                 f"{option}='drop' treats them as rows to delete."
             )
@@ -283,7 +283,7 @@ def changes(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 # --------------------------------------------------------------------------- deciding
 
 
-def _refuse(mode: str, choices: dict[str, str], keep: object) -> None:
+def refuse_options(mode: str, choices: dict[str, str], keep: object) -> None:
     if mode not in MODES:
         raise InputError(f"mode={mode!r} is not known. Use mode='drop', 'redact' or 'mark'.")
     for option, choice in choices.items():
@@ -298,7 +298,7 @@ def _refuse_other(frame: pd.DataFrame, plan: Plan) -> None:
         raise InputError("The plan was made for another frame. Make it anew.")
 
 
-def _wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
+def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return what each row's verdict asks for; only those of known actions are ever carried out."""
     status, action, reason = (verdicts[name] for name in ("status", "action", "reason"))
     geo = action.isin(GEO_REASONS) | reason.isin(GEO_REASONS)  # X's documents have had the words in both places
