@@ -13,10 +13,16 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 # Floors of docs/architecture.md, and within a floor the order in which rooms may import one another.
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
-    ["digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "cleaning", "lifecycle"],
+    [
+        *("digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "cleaning", "splice", "records"),
+        "lifecycle",
+    ],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "saved", "resumable", "runner", "run", "client"],
-    ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "doctor", "cli", "__init__"],
+    [
+        *("report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "copies", "doctor"),
+        *("cli", "__init__"),
+    ],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLACE = {room: place for rooms in FLOORS for place, room in enumerate(rooms)}

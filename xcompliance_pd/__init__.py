@@ -27,6 +27,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
+    from .copies import clean_file
     from .frames import check, join, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
@@ -37,6 +38,7 @@ _LATER = {
     "check": "frames",
     "submit": "frames",
     "join": "frames",
+    "clean_file": "copies",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -55,6 +57,7 @@ __all__ = [
     "check",
     "submit",
     "join",
+    "clean_file",
     "Client",
     "Run",
     "runs",

@@ -6,7 +6,7 @@ all rows at once; for them, and only if asked, a few bytes of each row are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from . import frames, summary, verdicts
 from . import ids as id_rules
+from .cleaning import Plan
 from .client import Client
 from .errors import InputError
 from .frames import PREFIX
 from .ids import IdColumn, Part
+from .outcome import Source
 from .run import Run
 from .tables import files
 from .widgets.live import Display
@@ -94,6 +96,89 @@ def check(
     """Check a file's column of IDs; options and errors as those of :func:`xcompliance_pd.check`."""
     display = Display.choose()
     frames.refuse_existing(file.head(), PREFIX, overwrite)
+    run = _checked(file, column, display, type, client, label, fresh)
+    return _joined(file, column, wanted, run, display)
+
+
+def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
+    """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
+    display = Display.choose()
+    frames.refuse_existing(file.head(), PREFIX, overwrite)
+    id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
+    if not partial:
+        frames.wait(run, None, display)
+    return _joined(file, column, wanted, run, display)
+
+
+def clean(
+    file: Parquet,
+    column: str | None,
+    output: Path,
+    plan: Callable[[pd.DataFrame], Plan],
+    *,
+    type: str | None,
+    client: Client | None,
+    run: Run | None,
+    label: str | None,
+    fresh: bool,
+) -> tuple[Run | None, bool]:
+    """Write what plans leave of a file: by its verdict columns, or with `column` by those of a run.
+
+    Parameters
+    ----------
+    file : Parquet
+    column : str or None
+        The IDs to check; None if the file has verdict columns.
+    output : Path
+    plan : callable
+        Makes the plan of a piece.
+    type, client, label, fresh
+        As in :func:`xcompliance_pd.check`.
+    run : Run or None
+        Takes its verdicts instead of asking X; it is waited for.
+
+    Returns
+    -------
+    run : Run or None
+        None if there was none.
+    unproved : bool
+        Whether a row that holds an ID, or something in its place, is unchecked.
+    """
+    if column is None:
+        with files.replacing(output) as raw:
+            file.clean(raw, plan)
+        return None, False
+    display = Display.choose()
+    if run is None:
+        run = _checked(file, column, display, type, frames.client_of(client), label, fresh)
+    else:
+        frames.wait(run, None, display)
+    snapshot = None if run is None else run.snapshot()
+    if snapshot is not None:
+        frames.warn_unproved(snapshot)
+    source = None if run is None else run.source()
+    tally = _Tally(file.rows, (), verdicts.join(_NO_IDS, []) if source is None else source.blank())
+    try:
+        with files.replacing(output) as raw:
+            file.clean(raw, plan, _tables(file, column, source, tally))
+    except (InputError, KeyboardInterrupt) as error:
+        error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
+        raise
+    if snapshot is not None:
+        display.close(snapshot)
+    return run, tally.unproved
+
+
+def _checked(
+    file: Parquet,
+    column: str,
+    display: Display,
+    type: str | None,
+    client: Client,
+    label: str | None,
+    fresh: bool,
+) -> Run | None:
+    """Send the IDs of a column and wait; None if there is none."""
     invalid = 0
 
     def parts() -> Iterator[Part]:
@@ -109,17 +194,16 @@ def check(
         frames.wait(run, None, display)
     elif not invalid:  # they were named already
         frames.warn(frames.NOTHING_SENT.format(column))
-    return _joined(file, column, wanted, run, display)
+    return run
 
 
-def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
-    """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
-    display = Display.choose()
-    frames.refuse_existing(file.head(), PREFIX, overwrite)
-    id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
-    if not partial:
-        frames.wait(run, None, display)
-    return _joined(file, column, wanted, run, display)
+def _tables(file: Parquet, column: str, source: Source | None, tally: _Tally) -> Iterator[pd.DataFrame]:
+    """Yield the verdict columns of each piece, which are counted."""
+    for number, series in enumerate(file.column(column)):
+        ids = id_rules.parse(series, column)
+        table = verdicts.join(ids, []) if source is None else source.verdicts(ids, number)
+        tally.add(ids, table)
+        yield table.add_prefix(PREFIX)
 
 
 def _joined(file: Parquet, column: str, wanted: Wanted, run: Run | None, display: Display) -> Outcome:
@@ -128,21 +212,14 @@ def _joined(file: Parquet, column: str, wanted: Wanted, run: Run | None, display
         frames.warn_unproved(snapshot)
     source = None if run is None else run.source()
     tally = _Tally(file.rows, wanted.keep, verdicts.join(_NO_IDS, []) if source is None else source.blank())
-
-    def tables() -> Iterator[pd.DataFrame]:
-        for number, series in enumerate(file.column(column)):
-            ids = id_rules.parse(series, column)
-            table = verdicts.join(ids, []) if source is None else source.verdicts(ids, number)
-            tally.add(ids, table)
-            yield table.add_prefix(PREFIX)
-
+    tables = _tables(file, column, source, tally)
     try:
         if wanted.output is None:
-            for _ in tables():
+            for _ in tables:
                 pass
         else:
             with files.replacing(Path(wanted.output)) as output:
-                file.write(output, tables(), column, wanted.excel_safe)
+                file.write(output, tables, column, wanted.excel_safe)
     except (InputError, KeyboardInterrupt) as error:
         error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
         raise

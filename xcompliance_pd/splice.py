@@ -60,7 +60,7 @@ class _Item(NamedTuple):
 
 
 def spliced(text: str, edits: Mapping[Path, Edit]) -> str:
-    r"""Return JSON text with some of its values cut out or changed.
+    """Return JSON text with some of its values cut out or changed.
 
     Parameters
     ----------
@@ -81,11 +81,11 @@ def spliced(text: str, edits: Mapping[Path, Edit]) -> str:
 
     Examples
     --------
-    >>> text = '{"data" : [ {"id":"20", "n":1.10}, {"id":"21"} ], "geo":{"a":1} , "e":"\\u00e9"}'
-    >>> print(spliced(text, {("data", 1): CUT, ("geo",): NULL}))
-    {"data" : [ {"id":"20", "n":1.10} ], "geo":null , "e":"\u00e9"}
-    >>> print(spliced(text, {("data", 0): Only(frozenset({"n"})), ("data", 1): Add("m", "2"), ("geo",): CUT}))
-    {"data" : [ {"n":1.10}, {"id":"21", "m": 2} ] , "e":"\u00e9"}
+    >>> text = '{"data" : [ {"id":"20", "n":1.10}, {"id":"21"} ], "geo":{"a":1} , "n":1e2}'
+    >>> spliced(text, {("data", 1): CUT, ("geo",): NULL})
+    '{"data" : [ {"id":"20", "n":1.10} ], "geo":null , "n":1e2}'
+    >>> spliced(text, {("data", 0): Only(frozenset({"n"})), ("data", 1): Add("m", "2"), ("geo",): CUT})
+    '{"data" : [ {"n":1.10}, {"id":"21", "m": 2} ] , "n":1e2}'
     """
     tree = _Node()
     for path, edit in edits.items():

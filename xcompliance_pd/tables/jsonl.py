@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from ..errors import InputError
 from . import files
@@ -70,7 +70,8 @@ class Lines:
 
     def _open(self) -> IO[bytes]:
         with self._told():
-            return gzip.open(self.path, "rb") if self.path.suffix.lower() == ".gz" else open(self.path, "rb")
+            opener: Any = gzip.open if self.path.suffix.lower() == ".gz" else open
+            return cast(IO[bytes], opener(self.path, "rb"))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

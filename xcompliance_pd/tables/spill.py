@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+
 
 class Spill:
     """Rows of arrays of 64-bit integers in a temporary file without a name, which goes when this object goes."""
@@ -19,8 +21,14 @@ class Spill:
 
     def add(self, *arrays: NDArray[np.int64]) -> None:
         """Put away one more row, of as many arrays as every other."""
-        for array in arrays:
-            np.save(self._file, array, allow_pickle=False)
+        try:
+            for array in arrays:
+                np.save(self._file, array, allow_pickle=False)
+        except OSError as error:
+            raise InputError(
+                f"A temporary file cannot be written ({error.strerror or error}). Make room, or name another folder in "
+                "the environment variable TMPDIR."
+            ) from None
         self._rows, self._width = self._rows + 1, len(arrays)
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.int64], ...]]:
