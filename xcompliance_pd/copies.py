@@ -349,11 +349,12 @@ def _table(counted: Counter[tuple[str, int, str | None, str | None, str]]) -> pd
     rows = sorted(counted.items(), key=lambda row: (order.index(row[0][0]), *map(str, row[0][2:]), row[0][1]))
     rows.sort(key=lambda row: (order.index(row[0][0]), row[0][1]))
     table = [(kind, CHANGES[change], *why, count) for (kind, change, *why), count in rows]
-    return pd.DataFrame(table, columns=[*_COUNTED, "count"]).astype(dict.fromkeys(_COUNTED, object))
+    frame = pd.DataFrame(table, columns=[*_COUNTED, "count"], dtype=object)
+    return frame.astype({"count": "int64"})
 
 
-def _warn(counts: pd.DataFrame) -> None:
-    """Warn of what stays although nothing proves it compliant."""
+def _warn(counts: pd.DataFrame, *known: int) -> None:
+    """Warn of what stays although nothing proves it compliant, but for changes that are `known` already."""
     words = {
         UNCHECKED: "unchecked, so nothing proves them compliant",
         INVALID: "without an ID that could be checked",
@@ -364,6 +365,7 @@ def _warn(counts: pd.DataFrame) -> None:
     told = [
         f"{int(some['count'].sum()):,} {kind}s {words[change]}"
         for change in words
+        if change not in known
         for kind, some in counts[counts["change"] == CHANGES[change]].groupby("kind", sort=False)
     ]
     if told:
@@ -412,6 +414,7 @@ class _Lines:
         self._log = log
         self._counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
         self._keep = frozenset(choice.keep)
+        self._warned = False  # of what is invalid
 
     def clean(self, ask: _Ask) -> CleanFile:
         """Find out where the verdicts are, have them, and write."""
@@ -512,6 +515,7 @@ class _Lines:
                 f"{bad.told(self._lines.path)} Nothing was sent. Repair them; invalid='keep' keeps them as they are."
             )
         if bad:
+            self._warned = True
             frames.warn(f"{bad.told(self._lines.path)} They are not sent.")
 
     def _gather(self, line: bytes, number: int, asked: tuple[JobType, ...], told: Named, bad: _Bad) -> None:
@@ -613,7 +617,7 @@ class _Lines:
                 for change in changes:
                     self._tell(number, change, log)
         counts = _table(self._counted)
-        _warn(counts)
+        _warn(counts, *([INVALID] if self._warned else []))
         unproved = bool((counts["change"] == CHANGES[UNCHECKED]).any())
         return CleanFile(self._output, counts, runs, unproved)
 

@@ -275,9 +275,10 @@ def cleaned(record: Record, known: Known, rules: Rules, own: Verdict | None = No
 
     Notes
     -----
-    A post is gone if X says so, if its author is gone, or if it is a retweet of one that is gone: X's rules for
-    those who store posts ask to "delete" all of that ("Content compliance", https://docs.x.com/developer-terms/policy).
-    A post that quotes a gone one, or replies to it, is its author's and stays, without the copy of the other.
+    A post is gone if X says so, if its author is gone, or if it is a retweet of a post of which either is true; no
+    retweet on X is one of another retweet. X's rules for those who store posts ask to delete all of that ("Content
+    compliance", https://docs.x.com/developer-terms/policy). A post that quotes a gone one, or replies to it, is its
+    author's and stays, without the copy of the other.
 
     Examples
     --------
@@ -477,11 +478,6 @@ class _Work:
         others += [(_of(posts, post), "retweeted post") for post in stored.retweeted if posts is not None]
         if any(post in self._known.orphans for post in stored.retweeted):
             others.append((_ORPHAN, "retweeted post"))
-        others += [
-            (self._judged(inner)[0], "retweeted post")
-            for inner in stored.inner
-            if inner.id in stored.retweeted and not inner.is_user
-        ]
         for told in ((own, ""), *others):
             if told[0].change == DROPPED:
                 return told
