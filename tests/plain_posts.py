@@ -51,8 +51,8 @@ class Truth:
         for line in lines:
             for value in walk(json.loads(line)):
                 if is_post(value):
-                    of = value["author_id"] if "author_id" in value else value["user"]["id_str"]
-                    author.setdefault(id_of(value), set()).add(of)
+                    of = {id_of(value[key]) for key in ("author", "user") if value.get(key)}
+                    author.setdefault(id_of(value), set()).update(of | {value.get("author_id")} - {None})
                     retweets.setdefault(id_of(value), set()).update(retweeted(value))
                 if is_user(value):
                     users.add(id_of(value))

@@ -318,7 +318,7 @@ def _records(
         if column.dtype.kind in "biufcmM":
             continue  # numbers and times
         spots, cells, failed = [], [], 0
-        for row, cell in zip(rows.tolist(), column.iloc[rows].to_numpy(dtype=object), strict=True):
+        for row, cell in zip(rows.tolist(), column.iloc[rows].tolist(), strict=True):
             if not geo_rules.may_be_record(cell):
                 continue
             try:

@@ -10,7 +10,7 @@ import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -231,7 +231,7 @@ def clean_file(
             fresh=fresh,
         )
     counts = tally.counts()
-    _warn(counts)
+    _warn(counts, tally.unreadable)
     unproved = unproved or (own and bool((counts["change"] == CHANGES[UNCHECKED]).any()))
     return CleanFile(output, counts, () if run is None else (run,), unproved)
 
@@ -305,11 +305,12 @@ def _clean_table(
     tally = _RowTally(log)
     with tally:
         plan = tally.counted(checked, choice.plan(checked))
-        clean = frames.apply(checked, plan)
+        clean = cleaning.cleaned(checked, plan)
         if not own:
             clean = clean.drop(columns=[PREFIX + name for name in VERDICT_COLUMNS])
         notes = tables.write(table, clean, output)
     counts = tally.counts()
+    _warn(counts, tally.unreadable)
     unproved = unproved or (own and bool((counts["change"] == CHANGES[UNCHECKED]).any()))
     return CleanFile(output, counts, () if run is None else (run,), unproved, (*table.notes, *notes))
 
@@ -322,6 +323,7 @@ class _RowTally(contextlib.ExitStack):
         self._log = None if log is None else self.enter_context(jsonl.writing(log))
         self._rows = 0
         self._counts: list[pd.DataFrame] = []
+        self.unreadable: Counter[str] = Counter()  # cells of each column that seem to hold geo data
 
     def counted(self, frame: pd.DataFrame, plan: cleaning.Plan) -> cleaning.Plan:
         if self._log is not None:
@@ -332,6 +334,7 @@ class _RowTally(contextlib.ExitStack):
         rows["change"] = pd.Categorical.from_codes(plan.change, categories=pd.Index(CHANGES, dtype=object))
         self._counts.append(rows.groupby(_OF_A_ROW, observed=True, dropna=False).size().rename("count").reset_index())
         self._rows += len(frame)
+        self.unreadable.update(plan.unreadable)
         return plan
 
     def counts(self) -> pd.DataFrame:
@@ -353,8 +356,8 @@ def _table(counted: Counter[tuple[str, int, str | None, str | None, str]]) -> pd
     return frame.astype({"count": "int64"})
 
 
-def _warn(counts: pd.DataFrame, *known: int) -> None:
-    """Warn of what stays although nothing proves it compliant, but for changes that are `known` already."""
+def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None = None) -> None:
+    """Warn of what stays although nothing proves it compliant, but for a change that was told already."""
     words = {
         UNCHECKED: "unchecked, so nothing proves them compliant",
         INVALID: "without an ID that could be checked",
@@ -365,8 +368,12 @@ def _warn(counts: pd.DataFrame, *known: int) -> None:
     told = [
         f"{int(some['count'].sum()):,} {kind}s {words[change]}"
         for change in words
-        if change not in known
+        if change != known
         for kind, some in counts[counts["change"] == CHANGES[change]].groupby("kind", sort=False)
+    ]
+    told += [
+        f"{number:,} cells of column {name!r}, which seem to hold geo data and are no JSON"
+        for name, number in unreadable.items()
     ]
     if told:
         frames.warn(f"Kept as they are: {'; '.join(told)}. changes= writes a list of them.")
@@ -617,7 +624,7 @@ class _Lines:
                 for change in changes:
                     self._tell(number, change, log)
         counts = _table(self._counted)
-        _warn(counts, *([INVALID] if self._warned else []))
+        _warn(counts, {}, INVALID if self._warned else None)
         unproved = bool((counts["change"] == CHANGES[UNCHECKED]).any())
         return CleanFile(self._output, counts, runs, unproved)
 
