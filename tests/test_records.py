@@ -145,7 +145,14 @@ def test_a_path_that_is_not_there() -> None:
         spliced('{"a": [1]}', {("a", 1): CUT})
 
 
-def test_retweets_of_retweets_and_deep_nesting() -> None:
+def test_what_nobody_asked_about_is_unchecked() -> None:
+    """An ID that is not among those that are known is never taken for compliant."""
+    record = records.read(b'{"id": "20", "author": {"id": "7"}}')
+    _, changes = records.cleaned(record, Known({}, {}), Rules())
+    assert [CHANGES[change.change] for change in changes] == ["kept: unchecked"] * 2
+
+
+def test_a_deep_line_is_bad() -> None:
     """A line of any depth is read or told to be bad, and never ends the pass."""
     with pytest.raises(ValueError, match="deep"):
         records.read(b'{"a":' * 100_000)

@@ -232,8 +232,7 @@ def clean_file(
         )
     counts = tally.counts()
     _warn(counts, tally.unreadable)
-    unproved = unproved or (own and bool((counts["change"] == CHANGES[UNCHECKED]).any()))
-    return CleanFile(output, counts, () if run is None else (run,), unproved)
+    return CleanFile(output, counts, () if run is None else (run,), (own or unproved) and _unchecked(counts))
 
 
 def told(counts: pd.DataFrame) -> str:
@@ -311,7 +310,7 @@ def _clean_table(
         notes = tables.write(table, clean, output)
     counts = tally.counts()
     _warn(counts, tally.unreadable)
-    unproved = unproved or (own and bool((counts["change"] == CHANGES[UNCHECKED]).any()))
+    unproved = (own or unproved) and _unchecked(counts)
     return CleanFile(output, counts, () if run is None else (run,), unproved, (*table.notes, *notes))
 
 
@@ -354,6 +353,11 @@ def _table(counted: Counter[tuple[str, int, str | None, str | None, str]]) -> pd
     table = [(kind, CHANGES[change], *why, count) for (kind, change, *why), count in rows]
     frame = pd.DataFrame(table, columns=[*_COUNTED, "count"], dtype=object)
     return frame.astype({"count": "int64"})
+
+
+def _unchecked(counts: pd.DataFrame) -> bool:
+    """Whether something stays that is unchecked."""
+    return bool((counts["change"] == CHANGES[UNCHECKED]).any())
 
 
 def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None = None) -> None:
@@ -625,8 +629,7 @@ class _Lines:
                     self._tell(number, change, log)
         counts = _table(self._counted)
         _warn(counts, {}, INVALID if self._warned else None)
-        unproved = bool((counts["change"] == CHANGES[UNCHECKED]).any())
-        return CleanFile(self._output, counts, runs, unproved)
+        return CleanFile(self._output, counts, runs, _unchecked(counts))
 
     def _unread(self, number: int, line: bytes, log: Any) -> bytes:
         """Return what is written for a line that could not be read."""

@@ -329,7 +329,7 @@ def _own_id(value: Mapping[str, Any]) -> int | None:
 
 
 def _has_id(value: object) -> bool:
-    return isinstance(value, dict) and ("id" in value or "id_str" in value)
+    return type(value) is dict and ("id" in value or "id_str" in value)
 
 
 def _is_page(value: Mapping[str, Any]) -> bool:
@@ -379,7 +379,7 @@ def _post(
             if key == "retweeted_status":
                 retweeted.append(inner[-1].id)
     inner += [_user(value[key], (*path, key), NULL) for key in _USERS_IN_A_POST if _has_id(value.get(key))]
-    inner += _mentions(value, path)
+    _mentions(value, path, inner)
     known = tuple(author for author in dict.fromkeys(authors) if author is not None)
     of = tuple(post for post in dict.fromkeys(retweeted) if post is not None)
     return Stored(kind, path, value, id if row else _own_id(value), known, of, remove, row, inner)
@@ -387,23 +387,24 @@ def _post(
 
 def _user(value: dict[str, Any], path: Path, remove: Edit, *, row: bool = False, id: int | None = None) -> Stored:
     inner = [_post(value[key], (*path, key), NULL) for key in _POSTS_OF_A_USER if _has_id(value.get(key))]
-    inner += _mentions(value, path)
+    _mentions(value, path, inner)
     return Stored("user", path, value, id if row else _own_id(value), (), (), remove, row, inner)
 
 
-def _mentions(value: Mapping[str, Any], path: Path) -> Iterator[Stored]:
-    """Yield the users whose profiles twarc's ``flatten`` put where a text mentions them."""
+def _mentions(value: Mapping[str, Any], path: Path, inner: list[Stored]) -> None:
+    """Add the users whose profiles twarc's ``flatten`` put where a text mentions them."""
     for key in _WITH_MENTIONS:
-        yield from _mentioned(value.get(key), (*path, key))
+        if key in value:
+            _mentioned(value[key], (*path, key), inner)
 
 
-def _mentioned(value: object, path: Path) -> Iterator[Stored]:
+def _mentioned(value: object, path: Path, inner: list[Stored]) -> None:
     if isinstance(value, dict):
         for place, mention in _objects(value.get("mentions")):
             if _has_id(mention) and not _MENTION.issuperset(mention):
-                yield _user(mention, (*path, "mentions", place), Only(_MENTION))
+                inner.append(_user(mention, (*path, "mentions", place), Only(_MENTION)))
         for key, below in value.items():  # a user's are in entities.description, those of a long post in its note
-            yield from _mentioned(below, (*path, key))
+            _mentioned(below, (*path, key), inner)
 
 
 # --------------------------------------------------------------------------- deciding
