@@ -39,7 +39,8 @@ def command(arguments: list[str]) -> None:
     status = cli.main(arguments)
     sys.stdout = said
     most = 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-    print(json.dumps({"status": status, "seconds": time.monotonic() - began, "bytes": most}))
+    spent = time.process_time()
+    print(json.dumps({"status": status, "seconds": time.monotonic() - began, "spent": spent, "bytes": most}))
 
 
 def apply(folder: Path, box: xc.Sandbox, output: str, *options: str) -> dict[str, float]:
@@ -85,8 +86,10 @@ def run(posts: int, shape: str) -> bool:
         except AssertionError:
             right, same, changed, went = False, 0, 0, 0
     print(
-        f"{posts:,} posts ({shape}), {size / 2**20:,.0f} MiB: {first['seconds']:.1f} seconds, at most "
-        f"{first['bytes'] / 2**20:,.0f} MiB, {asked} requests; again with its runs: {again['seconds']:.1f} seconds, "
+        f"{posts:,} posts ({shape}), {size / 2**20:,.0f} MiB: {first['seconds']:.1f} seconds "
+        f"({first['spent']:.1f} of a processor), at most "
+        f"{first['bytes'] / 2**20:,.0f} MiB, {asked} requests; again with its runs: {again['seconds']:.1f} "
+        f"seconds ({again['spent']:.1f}), "
         f"0 requests. Lines: {same:,} as they were, {changed:,} changed, {went:,} gone; "
         f"{'every line is right' if right else 'SOMETHING IS WRONG'}",
         flush=True,

@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of several parts."""
-    monkeypatch.setattr(copies, "PART", 500)
+    monkeypatch.setattr(copies, "PART", 3000)
 
 
 def aim(monkeypatch: pytest.MonkeyPatch, box: xc.Sandbox) -> None:
@@ -81,68 +81,6 @@ def counted(done: copies.CleanFile) -> dict[tuple[str, str], int]:
     return dict(done.counts.groupby(["kind", "change"], sort=False)["count"].sum())
 
 
-# --------------------------------------------------------------------------- the whole way
-
-
-@pytest.mark.parametrize(("dialect", "posts"), [("gcs", 1000), ("xapi", 3000)])
-@pytest.mark.parametrize("shape", make_posts.SHAPES)
-def test_a_synthetic_file(here: Path, small: None, shape: str, dialect: str, posts: int) -> None:
-    """Of a file with includes and references an independent walk finds nothing gone, and all the rest as it was."""
-    make_posts.write(Path("a.jsonl"), posts, shape)
-    with (
-        xc.Sandbox(dialect=dialect, complete_after=1) as box,
-        pytest.warns(xc.ComplianceWarning) if (dialect == "xapi") else _no_warning(),
-    ):
-        done = xc.clean_file("a.jsonl", "b.jsonl", client=quick(box, batch_size=700))
-        truth = Truth(lines("a.jsonl"), box.expected)
-    same, changed, went = judge(lines("a.jsonl"), lines("b.jsonl"), truth)
-    assert changed
-    assert went > 0 or shape == "pages"
-    assert same > 100 or shape == "pages"
-    assert counted(done)["post", "dropped"] > posts / 3
-    assert {run.type for run in done.runs} == {"tweets", "users"}
-    assert bool(truth.scrubbed) == (dialect == "xapi")
-
-
-class _no_warning:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exc_info: object) -> None:
-        return None
-
-
-def test_the_command_does_the_same(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`xcompliance apply` writes the same bytes; with the runs that it made it does so again without a request."""
-    make_posts.write(Path("a.jsonl"), 300, "pages")
-    with xc.Sandbox(complete_after=1) as box:
-        aim(monkeypatch, box)
-        assert main(["apply", "a.jsonl", "-o", "b.jsonl", "--changes", "changes.csv"]) == 0
-        assert "Wrote b.jsonl." in capsys.readouterr().out
-        asked = len(box.service.requests)
-        runs = [word for run in xc.runs().index for word in ("--run", run)]
-        assert main(["apply", "a.jsonl", "-o", "c.jsonl", *runs]) == 0
-        done = xc.clean_file("a.jsonl", "d.jsonl", runs=[xc.open_run(run) for run in xc.runs().index])
-        assert len(box.service.requests) == asked
-        truth = Truth(lines("a.jsonl"), box.expected)
-    judge(lines("a.jsonl"), lines("b.jsonl"), truth)
-    assert lines("b.jsonl") == lines("c.jsonl") == lines("d.jsonl")
-    log = pd.read_csv("changes.csv", dtype={"id": str})
-    assert len(log) == done.counts["count"].sum() - done.counts.loc[done.counts["change"] == "kept", "count"].sum()
-    assert set(log.loc[log["kind"] == "user", "id"]) <= truth.users
-
-
-def test_the_command_with_its_own_sandbox(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --sandbox no account is needed, and the output says that all is invented."""
-    make_posts.write(Path("a.jsonl"), 50, "flat")
-    assert main(["apply", "a.jsonl", "-o", "b.jsonl", "--sandbox"]) == 0
-    assert "SANDBOX" in capsys.readouterr().out
-    with xc.Sandbox() as box:
-        judge(lines("a.jsonl"), lines("b.jsonl"), Truth(lines("a.jsonl"), box.expected))
-
-
 # --------------------------------------------------------------------------- what goes, and what stays
 
 
@@ -171,6 +109,7 @@ def test_an_author_takes_the_posts_along(here: Path) -> None:
         {"id": IDS[1], "referenced_tweets": [{"type": "retweeted", "id": IDS[0]}], "author_id": USERS[1]},
         {"id": IDS[2], "author_id": USERS[2], "in_reply_to_user": {"id": USERS[0], "name": "gone"}},
         {"id": IDS[0], "author_id": USERS[0]},
+        {"id": IDS[0], "text": "from an answer without authors"},
         {"id_str": IDS[3], "user": {"id_str": USERS[0], "name": "gone"}},
         {
             "data": [
@@ -271,10 +210,11 @@ def test_redacting_and_marking(here: Path) -> None:
     ]
 
 
-def test_unchecked_is_kept_and_told(here: Path) -> None:
+def test_unchecked_is_kept_and_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody knows of stays, with a warning and exit status 3, or goes, or is refused; nothing is written then."""
     save({"id": IDS[0]}, {"id": IDS[1]}, name="a.jsonl")
     with xc.Sandbox(findings=[], complete_after=1) as box:
+        aim(monkeypatch, box)
         run = xc.submit(pd.Series(IDS[:1]), client=quick(box)).wait()
         with pytest.warns(xc.ComplianceWarning, match="1 posts unchecked, so nothing proves them compliant"):
             done = xc.clean_file("a.jsonl", "b.jsonl", runs=run)
@@ -284,6 +224,8 @@ def test_unchecked_is_kept_and_told(here: Path) -> None:
         assert saved("c.jsonl") == [{"id": IDS[0]}]
         with pytest.raises(xc.InputError, match=r"There are posts that are unchecked. Nothing was written"):
             xc.clean_file("a.jsonl", "d.jsonl", runs=run, unchecked="raise")
+        assert main(["apply", "a.jsonl", "-o", "e.jsonl", "--run", run.id]) == 3
+        assert main(["apply", "a.jsonl", "-o", "e.jsonl", "--run", run.id, "--unchecked", "drop"]) == 0
     assert not Path("d.jsonl").exists()
 
 
@@ -364,19 +306,29 @@ def test_records_with_verdicts(here: Path) -> None:
 # --------------------------------------------------------------------------- files
 
 
-def test_a_file_that_changes_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("later", ["changed", "longer", "shorter"])
+def test_a_file_that_changes_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], later: str
+) -> None:
     """A file that is another one when it is written ends in an error, and what was there stays."""
     save({"id": IDS[0], "n": 1}, {"id": IDS[1], "n": 1})
     Path("b.jsonl").write_text("before")
     real = copies._Lines._finish
 
-    def later(self: Any, *arguments: Any) -> Any:
-        save({"id": IDS[0], "n": 1}, {"id": IDS[1], "n": 2})
+    new = {"id": IDS[1], "n": 2}
+    lines = {"changed": [new], "longer": [{**new, "n": 1}, {"id": IDS[2]}], "shorter": []}[later]
+
+    def change(self: Any, *arguments: Any) -> Any:
+        save({"id": IDS[0], "n": 1}, *lines)
         return real(self, *arguments)
 
-    monkeypatch.setattr(copies._Lines, "_finish", later)
-    with pytest.raises(xc.InputError, match=r"a.jsonl was changed while it was read. Nothing was written"):
-        clean()
+    monkeypatch.setattr(copies._Lines, "_finish", change)
+    with xc.Sandbox(findings=[], complete_after=1) as box:
+        aim(monkeypatch, box)
+        assert main(["apply", "a.jsonl", "-o", "b.jsonl"]) == 1
+    error = capsys.readouterr().err
+    assert "a.jsonl was changed while it was read. Nothing was written" in error
+    assert "To go on, run the command again" in error
     assert Path("b.jsonl").read_text() == "before"
     assert sorted(path.name for path in here.iterdir()) == ["a.jsonl", "b.jsonl"]
 
@@ -420,6 +372,20 @@ def test_refusals(here: Path) -> None:
             with pytest.raises(xc.InputError, match=words):
                 xc.clean_file(**options)
     assert not Path("b.jsonl").exists()
+
+
+def test_posts_and_users_run_side_by_side(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The users' run is under way before anybody waits for the posts'; an error in one stops watching the other."""
+    save({"id": IDS[0], "author_id": USERS[0]})
+    said: list[tuple[str, str]] = []
+    start, wait = xc.Run.start, xc.Run.wait
+    monkeypatch.setattr(xc.Run, "start", lambda run: said.append(("start", run.type)) or start(run))
+    monkeypatch.setattr(xc.Run, "wait", lambda run, *a, **k: said.append(("wait", run.type)) or wait(run, *a, **k))
+    clean()
+    assert said == [("start", "users"), ("wait", "tweets"), ("wait", "users")]
+    with xc.Sandbox(findings=[], complete_after=1) as box, pytest.raises(xc.AuthError):
+        xc.clean_file("a.jsonl", "c.jsonl", client=xc.Client("wrong", box.url, poll_interval=0.0))
+    assert not Path("c.jsonl").exists()
 
 
 # --------------------------------------------------------------------------- tables
@@ -545,3 +511,65 @@ def test_no_token_is_told_with_a_way_out(here: Path, capsys: pytest.CaptureFixtu
     assert main(["apply", "a.jsonl", "-o", "b.jsonl"]) == 1
     assert "--sandbox" in capsys.readouterr().err
     assert not Path("b.jsonl").exists()
+
+
+# --------------------------------------------------------------------------- the whole way
+
+
+@pytest.mark.parametrize(("dialect", "posts"), [("gcs", 1000), ("xapi", 3000)])
+@pytest.mark.parametrize("shape", make_posts.SHAPES)
+def test_a_synthetic_file(here: Path, small: None, shape: str, dialect: str, posts: int) -> None:
+    """Of a file with includes and references an independent walk finds nothing gone, and all the rest as it was."""
+    make_posts.write(Path("a.jsonl"), posts, shape)
+    with (
+        xc.Sandbox(dialect=dialect, complete_after=1) as box,
+        pytest.warns(xc.ComplianceWarning) if (dialect == "xapi") else _no_warning(),
+    ):
+        done = xc.clean_file("a.jsonl", "b.jsonl", client=quick(box, batch_size=2500))
+        truth = Truth(lines("a.jsonl"), box.expected)
+    same, changed, went = judge(lines("a.jsonl"), lines("b.jsonl"), truth)
+    assert changed
+    assert went > 0 or shape == "pages"
+    assert same > 100 or shape == "pages"
+    assert counted(done)["post", "dropped"] > posts / 3
+    assert {run.type for run in done.runs} == {"tweets", "users"}
+    assert bool(truth.scrubbed) == (dialect == "xapi")
+
+
+class _no_warning:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+def test_the_command_does_the_same(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`xcompliance apply` writes the same bytes; with the runs that it made it does so again without a request."""
+    make_posts.write(Path("a.jsonl"), 300, "pages")
+    with xc.Sandbox(complete_after=1) as box:
+        aim(monkeypatch, box)
+        assert main(["apply", "a.jsonl", "-o", "b.jsonl", "--changes", "changes.csv"]) == 0
+        assert "Wrote b.jsonl." in capsys.readouterr().out
+        asked = len(box.service.requests)
+        runs = [word for run in xc.runs().index for word in ("--run", run)]
+        assert main(["apply", "a.jsonl", "-o", "c.jsonl", *runs]) == 0
+        done = xc.clean_file("a.jsonl", "d.jsonl", runs=[xc.open_run(run) for run in xc.runs().index])
+        assert len(box.service.requests) == asked
+        truth = Truth(lines("a.jsonl"), box.expected)
+    judge(lines("a.jsonl"), lines("b.jsonl"), truth)
+    assert lines("b.jsonl") == lines("c.jsonl") == lines("d.jsonl")
+    log = pd.read_csv("changes.csv", dtype={"id": str})
+    assert len(log) == done.counts["count"].sum() - done.counts.loc[done.counts["change"] == "kept", "count"].sum()
+    assert set(log.loc[log["kind"] == "user", "id"]) <= truth.users
+
+
+def test_the_command_with_its_own_sandbox(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --sandbox no account is needed, and the output says that all is invented."""
+    make_posts.write(Path("a.jsonl"), 50, "flat")
+    assert main(["apply", "a.jsonl", "-o", "b.jsonl", "--sandbox"]) == 0
+    assert "SANDBOX" in capsys.readouterr().out
+    with xc.Sandbox() as box:
+        judge(lines("a.jsonl"), lines("b.jsonl"), Truth(lines("a.jsonl"), box.expected))
