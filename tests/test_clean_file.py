@@ -191,6 +191,16 @@ def test_profiles_are_users(here: Path) -> None:
     assert [run.type for run in done.runs] == ["users"]
 
 
+def test_one_type_is_asked_about_alone(here: Path) -> None:
+    """With one type, only its verdicts count: posts of gone authors, or posts that are gone themselves."""
+    save({"id": IDS[0], "author_id": USERS[0]}, {"id": IDS[1], "author_id": USERS[1]})
+    for types, left in (("users", IDS[1]), ("posts", IDS[0])):
+        done = clean(delete(USERS[0]), delete(IDS[1]), types=types)
+        assert [post["id"] for post in saved()] == [left]
+        assert [run.type for run in done.runs] == ["users" if types == "users" else "tweets"]
+        assert not done.unproved
+
+
 # --------------------------------------------------------------------------- modes and options
 
 
@@ -331,6 +341,17 @@ def test_a_file_that_changes_is_refused(
     assert "To go on, run the command again" in error
     assert Path("b.jsonl").read_text() == "before"
     assert sorted(path.name for path in here.iterdir()) == ["a.jsonl", "b.jsonl"]
+
+
+def test_a_file_can_be_its_own_copy(here: Path) -> None:
+    """A file is replaced by its clean copy when that is whole, and a second time nothing is left to do."""
+    save({"id": IDS[0]}, {"id": IDS[1]})
+    with xc.Sandbox(findings=[delete(IDS[0])], complete_after=1) as box:
+        for change in ("dropped", "kept"):
+            done = xc.clean_file("a.jsonl", "a.jsonl", client=quick(box))
+            assert ("post", change) in counted(done)
+            assert saved("a.jsonl") == [{"id": IDS[1]}]
+    assert [path.name for path in here.iterdir()] == ["a.jsonl"]
 
 
 def test_packed_and_marked_files(here: Path) -> None:

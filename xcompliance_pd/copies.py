@@ -380,7 +380,7 @@ def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None
         for name, number in unreadable.items()
     ]
     if told:
-        frames.warn(f"Kept as they are: {'; '.join(told)}. changes= writes a list of them.")
+        frames.warn(f"Kept as they are: {'; '.join(told)}. A list of changes (changes=, --changes) names them.")
 
 
 # --------------------------------------------------------------------------- lines
