@@ -138,7 +138,7 @@ def test_what_was_attached_goes_along(here: Path) -> None:
     includes = {
         "media": [{"media_key": key} for key in "abc"],
         "polls": [{"id": "7"}],
-        "places": [{"id": id} for id in "pqr"],
+        "places": [{"id": id} for id in "pqr"] + [{"id": ["p"]}],
     }
     save({"data": posts, "includes": includes})
     clean(delete(IDS[0]), delete(IDS[2], "scrub_geo"))
@@ -148,7 +148,7 @@ def test_what_was_attached_goes_along(here: Path) -> None:
             "includes": {
                 "media": [{"media_key": key} for key in "bc"],
                 "polls": [{"id": "7"}],
-                "places": [{"id": "q"}],
+                "places": [{"id": "q"}, {"id": ["p"]}],
             },
         }
     ]
@@ -213,6 +213,10 @@ def test_redacting_and_marking(here: Path) -> None:
     save(page)
     assert counted(clean(delete(IDS[0]), mode="redact", keep="lang"))["post", "redacted"] == 1
     assert saved() == [{"data": [{"id": IDS[0], "lang": "en"}, {"id": IDS[1]}], "includes": {"tweets": []}}]
+    save({"id": IDS[0], "author": {"id": USERS[0]}, "n": 1.5})
+    clean(delete(IDS[0]), mode="redact", keep=["author", "n"])
+    assert saved() == [{"id": IDS[0], "n": 1.5}]
+    save(page)
     clean(delete(IDS[0]), mode="mark")
     mark = {"compliance_change": "dropped"}
     assert saved() == [

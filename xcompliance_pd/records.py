@@ -87,7 +87,7 @@ class Known:
 class Rules:
     """How to treat what is gone: `mode` and `keep` as in :func:`xcompliance_pd.cleaning.plan`.
 
-    `drop_invalid` treats what has no ID as gone.
+    `drop_invalid` treats what has no ID as gone. A key that holds other posts or users is not kept.
     """
 
     mode: str = "drop"
@@ -437,7 +437,8 @@ class _Work:
             self.gone.add(stored)
             if self._rules.mode == "redact" and stored.row:
                 change = REDACTED
-                self.edits[stored.path] = Only(self._record.id_keys | self._rules.keep)
+                others = {inner.path[len(stored.path)] for inner in stored.inner}  # not its own, whoever names the key
+                self.edits[stored.path] = Only((self._record.id_keys | self._rules.keep) - others)
             elif self._rules.mode != "mark":
                 self.edits[stored.path] = stored.remove
         if self._rules.mode == "mark" and change != KEPT:
@@ -458,7 +459,7 @@ class _Work:
             left = {id for post in posts if post not in lost for id in _referred(post.value.get(key), refers)}
             went = {id for post in posts if post in lost for id in _referred(post.value.get(key), refers)} - left
             for place, thing in _objects(includes.get(name)):
-                if thing.get(itself) in went:
+                if isinstance(id := thing.get(itself), str | int) and id in went:
                     self.edits["includes", name, place] = CUT
 
     def _mark(self, stored: Stored, word: str) -> None:
