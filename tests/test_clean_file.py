@@ -315,6 +315,11 @@ def test_records_with_verdicts(here: Path) -> None:
     assert lines("b.jsonl")[1] == f'{{"id":"{IDS[2]}",{verdict}}}\n'.encode()
     with pytest.raises(xc.InputError, match="has verdict columns"):
         xc.clean_file("a.jsonl", "b.jsonl", types="tweets")
+    with pytest.raises(xc.InputError, match="records that are unchecked"):
+        xc.clean_file("a.jsonl", "b.jsonl", unchecked="raise")
+    save(f'{{"id":"{IDS[2]}",{verdict.replace("suspended", "scrub_geo")},"lat":1.50}}')
+    assert counted(xc.clean_file("a.jsonl", "b.jsonl")) == {("post", "geo blanked"): 1}
+    assert lines("b.jsonl") == [lines("a.jsonl")[0].replace(b"1.50", b"null")]
 
 
 # --------------------------------------------------------------------------- files

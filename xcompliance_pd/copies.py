@@ -19,9 +19,9 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from . import cleaning, frames, pieces, protocol, records, summary, tables
+from . import cleaning, frames, pieces, protocol, records, tables
 from . import ids as id_rules
-from .cleaning import CHANGES, DROPPED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
+from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
 from .client import Client
 from .errors import InputError
 from .frames import PREFIX
@@ -38,6 +38,7 @@ from .widgets.live import Display
 PART = 1 << 17  # IDs of a part of a file, as often as they stand there
 CHUNK = 1 << 12  # lines whose own verdicts are read at once
 EXAMPLES = 3  # lines that a message names
+_NOTHING = Known(None, None)
 _STATUS = PREFIX + "status"
 _COUNTED = ["kind", "change", "action", "reason", "cause"]
 _OF_A_ROW = ["change", "action", "reason"]
@@ -429,12 +430,12 @@ class _Lines:
 
     def clean(self, ask: _Ask) -> CleanFile:
         """Find out where the verdicts are, have them, and write."""
-        own = self._has_verdicts()
-        _refuse_runs(own, ask)
+        own = self._verdict_keys()
+        _refuse_runs(bool(own), ask)
         if own:
             self._column = self._column or "id"
-            self._keep |= {PREFIX + name for name in VERDICT_COLUMNS}
-            return self._finish((), self._judged_by_themselves())
+            self._keep |= own
+            return self._finish((), self._judged_by_themselves(own))
         kinds = tuple(run.type for run in ask.runs) or ask.types or tuple(JobType)
         asked = tuple(kind for kind in JobType if kind in {protocol.job_type(word) for word in kinds})
         self._row = asked[0]
@@ -451,13 +452,16 @@ class _Lines:
                 error.run_id = runs[0].id  # type: ignore[union-attr]  # for the command line
             raise
 
-    def _has_verdicts(self) -> bool:
-        """Whether the first record has them."""
+    def _verdict_keys(self) -> frozenset[str]:
+        """Return the keys of its verdict that the first record has."""
         for line in self._lines:
             if line.strip():
                 with contextlib.suppress(ValueError):
-                    return _STATUS in records.read(line).value
-        return False
+                    value = records.read(line).value
+                    own = {PREFIX + name for name in ("status", "action", "reason")}
+                    own |= {key for key in value if key.startswith(PREFIX)}
+                    return frozenset(own if _STATUS in value else ())
+        return frozenset()
 
     def _read(self, line: bytes) -> Record | None:
         try:
@@ -586,23 +590,24 @@ class _Lines:
             known[id] = shared[change, action, reason]
         return known
 
-    def _judged_by_themselves(self) -> Iterator[tuple[int, bytes, Record | None, Known, Verdict | None]]:
+    def _judged_by_themselves(
+        self, keys: frozenset[str]
+    ) -> Iterator[tuple[int, bytes, Record | None, Known, Verdict | None]]:
         """Yield each line with the verdict in its own columns."""
         lines = enumerate(self._lines, 1)
         while chunk := list(islice(lines, CHUNK)):
             read = [self._read(line) if line.strip() else None for _, line in chunk]
             told = [{} if record is None else record.value for record in read]
-            names = [PREFIX + name for name in ("status", "action", "reason")]
-            frame = pd.DataFrame({name: pd.Series([v.get(name) for v in told], dtype=object) for name in names})
+            frame = pd.DataFrame({name: pd.Series([v.get(name) for v in told], dtype=object) for name in sorted(keys)})
             frame[_STATUS] = frame[_STATUS].where(frame[_STATUS].notna(), "unchecked")
-            verdicts = summary.columns(frame, PREFIX, ["status", "action", "reason"])
-            changes = cleaning.wanted(verdicts).tolist()
-            words = verdicts.astype(object).where(verdicts.notna(), None)
+            plan = cleaning.plan(frame, geo=[])
+            words = plan.verdicts.astype(object).where(plan.verdicts.notna(), None)
             for (number, line), record, change, action, reason in zip(
-                chunk, read, changes, words["action"], words["reason"], strict=True
+                chunk, read, plan.change.tolist(), words["action"], words["reason"], strict=True
             ):
+                change = GEO_BLANKED if change == NO_GEO else change  # that is seen in the record itself
                 own = None if record is None else self._choice.settled(change, action, reason, "records")
-                yield number, line, record, Known(None, None), own
+                yield number, line, record, _NOTHING, own
 
     # ----------------------------------------------------------------- writing
 
