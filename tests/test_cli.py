@@ -149,7 +149,7 @@ def test_progress_and_summary_do_not_mix(
     frame = posts()
     save(frame, "a.csv")
     truth = xc.Sandbox().expected(frame["id"])
-    assert main(["check", "a.csv", "id", "--sandbox"]) == 0
+    assert main(["check", "a.csv", "id", "--type", "tweets", "--sandbox"]) == 0
     out, err = capsys.readouterr()
     counts: dict[str, int] = {}
     for status, rows in re.findall(r"^ *(compliant|action_required|unchecked|invalid) .*?(\d+) +[\d.]+%$", out, re.M):
@@ -161,6 +161,27 @@ def test_progress_and_summary_do_not_mix(
         "processing",
         f"done: {flagged} of 40 IDs need action, {40 - flagged} proved compliant",
     ]
+
+
+def test_posts_authors_and_references(
+    here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--author and --references ask what the dict and references= ask; without them one note tells of --author."""
+    aim(monkeypatch, box)
+    frame = posts().assign(quoted_id=[*posts()["id"][1:], None])
+    save(frame, "a.csv")
+    assert main(["check", "a.csv", "id", "--author", "author_id", "--references", "quoted_id", "-o", "b.csv"]) == 0
+    written = pd.read_csv("b.csv", dtype=str)
+    again = frame.compliance.check(
+        {"id": "tweets", "author_id": "users"}, references=["quoted_id"], client=quick(box, home="other")
+    )
+    for name in ("status", "reason", "cause", "author_id_reason", "references"):
+        ours = written[f"compliance_{name}"].fillna("").tolist()
+        assert ours == again[f"compliance_{name}"].astype(object).fillna("").tolist(), name
+    capsys.readouterr()
+    assert main(["check", "a.csv", "id"]) == 0
+    assert "--author" in capsys.readouterr().err
+    assert main(["check", "a.csv", "id", "--author", "author_id", "--type", "users"]) == 1
 
 
 READ_BACK = re.compile(
@@ -247,7 +268,7 @@ def test_invalid_rows_are_written_and_told(
     frame = posts(5)
     frame.loc[1, "id"] = "1.21E+18"
     save(frame, "a.csv")
-    assert main(["check", "a.csv", "id", "-o", "b.csv"]) == 0
+    assert main(["check", "a.csv", "id", "--type", "posts", "-o", "b.csv"]) == 0
     assert pd.read_csv("b.csv", dtype=str)["compliance_status"][1] == "invalid"
     err = capsys.readouterr().err
     assert err.count("note: ") == 1
@@ -471,13 +492,13 @@ def test_the_sandbox_command(served: subprocess.Popen[str]) -> None:
     assert set(exports) == {BASE_URL_VARIABLE, TOKEN_VARIABLES[0]}
     frame = posts()
     access = xc.Client(exports[TOKEN_VARIABLES[0]], exports[BASE_URL_VARIABLE], poll_interval=0.0)
-    checked = frame.compliance.check("id", client=access)
+    checked = frame.compliance.check("id", type="tweets", client=access)
     there = xc.Sandbox(seed=3, dialect=str(served.args[-1]))  # type: ignore[index]
     assert checked["compliance_status"].tolist() == there.expected(frame["id"])["status"].tolist()
     served.send_signal(signal.SIGINT)
     assert served.wait(30) == 0
     with pytest.raises(xc.Unavailable, match="does not accept connections"):
-        frame.compliance.check("id", client=access)
+        frame.compliance.check("id", type="tweets", client=access)
 
 
 # --------------------------------------------------------------------------- runs and resume
@@ -488,7 +509,7 @@ def test_runs(here: Path, box: xc.Sandbox, capsys: pytest.CaptureFixture[str]) -
     assert main(["runs"]) == 0
     assert capsys.readouterr().out == "There are no runs yet. 'xcompliance check FILE COLUMN' makes one.\n"
     frame = posts(7)
-    frame.compliance.check("id", client=quick(box), label="panel 2026")
+    frame.compliance.check("id", type="tweets", client=quick(box), label="panel 2026")
     frame.compliance.check("author_id", type="users", client=quick(box))
     assert main(["runs"]) == 0
     out = capsys.readouterr().out
@@ -502,7 +523,7 @@ def test_resume_without_file(here: Path, monkeypatch: pytest.MonkeyPatch, capsys
     frame = posts()
     with xc.Sandbox(processing_seconds=3600) as box:
         with pytest.raises(xc.WaitTimeout):
-            frame.compliance.check("id", client=quick(box, poll_interval=0.05), timeout=0.1)
+            frame.compliance.check("id", type="tweets", client=quick(box, poll_interval=0.05), timeout=0.1)
         (run_id,) = xc.runs().index
         box.service.processing_seconds = 0
         aim(monkeypatch, box)

@@ -14,14 +14,24 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
     [
-        *("digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "cleaning", "splice", "records"),
-        "lifecycle",
+        *("digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "combined", "cleaning"),
+        *("splice", "records", "lifecycle"),
     ],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "saved", "resumable", "runner", "run", "client"],
     [
-        *("report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "copies", "doctor"),
-        *("cli", "__init__"),
+        "report",
+        "questions",
+        "frames",
+        "panels",
+        "local_service",
+        "accessor",
+        "dask_frames",
+        "pieces",
+        "copies",
+        "doctor",
+        "cli",
+        "__init__",
     ],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

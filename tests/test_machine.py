@@ -392,7 +392,8 @@ class Machine(RuleBasedStateMachine):
             path.unlink()
         else:
             data = path.read_bytes()
-            path.write_bytes(data[:-1] if what == "cut" and data else data + b"1\n")
+            shorter = data[: data.rstrip(b"\n").rfind(b"\n") + 1]  # by its last line
+            path.write_bytes(shorter if what == "cut" and data else data + b"1\n")
         self.touched.add((run_id, batch))
         self.judged[run_id] = ""
 
@@ -602,7 +603,7 @@ def test_the_machine_notices_a_broken_rule(
     mutant(monkeypatch)
     monkeypatch.setattr(WORLD, "only", fault)
     monkeypatch.setattr(WORLD, "trouble", trouble)
-    chosen = examples(200, 30, derandomize=True, phases=[Phase.generate])
+    chosen = examples(200, 30, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises((AssertionError, BaseExceptionGroup)) as caught:
         run_state_machine_as_test(Machine, settings=chosen)
     assert isinstance(caught.value, AssertionError) or caught.group_contains(AssertionError)

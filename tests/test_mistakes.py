@@ -148,7 +148,7 @@ MISTAKES = [
         "submit of nothing",
         lambda box: pd.DataFrame({"id": [None]}).compliance.submit("id", client=quick(box)),
         xc.InputError,
-        "no ID in this column",
+        "holds no ID",
         "Check the column's name",
     ),
     Mistake(

@@ -682,6 +682,21 @@ def test_truncated_upload_stores_nothing() -> None:
         assert caller.put(job, b"20\n").status_code == 200
 
 
+def test_a_head_that_breaks_off_is_no_request() -> None:
+    """A connection that ends within the headers gets no answer and changes nothing, wherever it ends."""
+    with running() as (server, caller):
+        job = caller.create()
+        head = (
+            f"GET {JOBS}/{job['id']} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
+            f"Authorization: Bearer {server.token}\r\n\r\n"
+        ).encode()
+        before = server.service.requests["get"]
+        for end in range(head.index(b"\n"), len(head)):  # a first line that is cut is refused as nonsense
+            assert raw(server.url, head[:end]) == b"", end
+        assert server.service.requests["get"] == before
+        assert raw(server.url, head).startswith(b"HTTP/1.1 200 ")
+
+
 # --------------------------------------------------------------------- faults on demand
 
 

@@ -28,7 +28,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
     from .copies import clean_file
-    from .frames import check, join, submit
+    from .frames import check, explode_ids, join, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -38,6 +38,7 @@ _LATER = {
     "check": "frames",
     "submit": "frames",
     "join": "frames",
+    "explode_ids": "frames",
     "clean_file": "copies",
     "Client": "client",
     "Run": "run",
@@ -57,6 +58,7 @@ __all__ = [
     "check",
     "submit",
     "join",
+    "explode_ids",
     "clean_file",
     "Client",
     "Run",

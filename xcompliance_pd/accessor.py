@@ -6,7 +6,7 @@ keeps the reference. What a method needs is imported when it is called, which ke
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .client import Client
+    from .questions import Column, References
     from .run import Run
     from .saved import SavedResults
 
@@ -47,9 +48,10 @@ class FrameAccessor(_Accessor):
 
     def check(
         self,
-        column: Hashable,
+        column: Column,
         *,
         type: str | None = None,
+        references: References = (),
         client: Client | None = None,
         label: str | None = None,
         on_invalid: str = "mark",
@@ -65,6 +67,7 @@ class FrameAccessor(_Accessor):
             self._data,
             column,
             type=type,
+            references=references,
             client=client,
             label=label,
             on_invalid=on_invalid,
@@ -76,26 +79,35 @@ class FrameAccessor(_Accessor):
 
     def submit(
         self,
-        column: Hashable,
+        column: Column,
         *,
         type: str | None = None,
+        references: References = (),
         client: Client | None = None,
         label: str | None = None,
         on_invalid: str = "mark",
         fresh: bool = False,
-    ) -> Run:
-        """Start a check in the background and return its `Run`; see :func:`xcompliance_pd.submit`."""
+    ) -> Any:
+        """Start a check in the background, return its `Run` or a dict of them; see :func:`xcompliance_pd.submit`."""
         from . import frames
 
         return frames.submit(
-            self._data, column, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh
+            self._data,
+            column,
+            type=type,
+            references=references,
+            client=client,
+            label=label,
+            on_invalid=on_invalid,
+            fresh=fresh,
         )
 
     def join(
         self,
-        column: Hashable,
-        run: Run | SavedResults,
+        column: Hashable | Mapping[Any, Run],
+        run: Run | SavedResults | None = None,
         *,
+        references: References = (),
         overwrite: bool = False,
         prefix: str = "compliance_",
         timeout: float | None = None,
@@ -106,7 +118,15 @@ class FrameAccessor(_Accessor):
         from . import frames
 
         return frames.join(
-            self._data, column, run, overwrite=overwrite, prefix=prefix, timeout=timeout, partial=partial, sent=sent
+            self._data,
+            column,
+            run,
+            references=references,
+            overwrite=overwrite,
+            prefix=prefix,
+            timeout=timeout,
+            partial=partial,
+            sent=sent,
         )
 
     def problems(self, column: Hashable) -> pd.DataFrame:
@@ -166,6 +186,7 @@ class FrameAccessor(_Accessor):
         unchecked: str = "keep",
         invalid: str = "keep",
         unknown: str = "keep",
+        references: Iterable[str] = ("retweeted",),
         prefix: str = "compliance_",
     ) -> pd.DataFrame:
         """Return a clean frame: deleted rows gone, geo data blanked; see :func:`xcompliance_pd.cleaning.plan`.
@@ -182,6 +203,7 @@ class FrameAccessor(_Accessor):
             unchecked=unchecked,
             invalid=invalid,
             unknown=unknown,
+            references=references,
             prefix=prefix,
         )
         return frames.apply(self._data, plan)
@@ -195,6 +217,7 @@ class FrameAccessor(_Accessor):
         unchecked: str = "keep",
         invalid: str = "keep",
         unknown: str = "keep",
+        references: Iterable[str] = ("retweeted",),
         prefix: str = "compliance_",
     ) -> pd.DataFrame:
         """List what `apply` with the same arguments does to which row; see :func:`xcompliance_pd.cleaning.changes`."""
@@ -208,6 +231,7 @@ class FrameAccessor(_Accessor):
             unchecked=unchecked,
             invalid=invalid,
             unknown=unknown,
+            references=references,
             prefix=prefix,
         )
         return cleaning.changes(self._data, plan)

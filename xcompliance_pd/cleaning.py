@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import geo as geo_rules
+from .combined import CAUSE, KINDS, REFERENCES, part_names, refers_to
 from .errors import InputError
-from .protocol import GEO_REASONS
+from .results import severity
 from .summary import columns, plain
 from .verdicts import VERDICT_COLUMNS
 
@@ -38,6 +39,8 @@ CHANGES = (
 )
 KEPT, DROPPED, REDACTED, GEO_BLANKED, NO_GEO, REHYDRATE, UNCHECKED, INVALID, UNKNOWN = range(len(CHANGES))
 MARK = "change"  # the column of mode="mark", after the prefix
+
+_ASKED = np.array([DROPPED, GEO_BLANKED, REHYDRATE, UNKNOWN])  # by severity
 
 # The rows that the options of these names are for.
 OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
@@ -63,6 +66,8 @@ class Plan:
         Column name -> how many cells seem to hold geo data and could not be read.
     geo_expected : bool
         Whether it needs to be said if there was no geo data to blank.
+    references : tuple of str
+        Ways to refer to a deleted post for which a row goes with it.
     """
 
     mode: str
@@ -73,6 +78,7 @@ class Plan:
     rewritten: dict[int, tuple[Rows, list[Any]]]
     unreadable: dict[str, int]
     geo_expected: bool
+    references: tuple[str, ...]
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are for each change that occurs; all rows are counted once."""
@@ -96,6 +102,11 @@ class Plan:
             "told to lose their geo data, of which none was found (name the columns with geo=[...], or pass geo=[] "
             "if there is none)": counts[NO_GEO] if self.geo_expected else 0,
         }
+        if REFERENCES in self.verdicts:
+            stay = ~np.isin(self.change, (DROPPED, REDACTED))
+            left = stay & refers_to(self.verdicts[REFERENCES], "unchecked", self.references)
+            what = f"referring ({', '.join(self.references)}) to posts of which nothing is proved"
+            told[what] = int(np.count_nonzero(left))
         parts = [f"{number:,} {what}" for what, number in told.items() if number]
         sentences = [f"Rows kept as they are: {'; '.join(parts)}."] if parts else []
         sentences += [
@@ -117,6 +128,7 @@ def plan(
     unchecked: str = "keep",
     invalid: str = "keep",
     unknown: str = "keep",
+    references: Iterable[str] = ("retweeted",),
     prefix: str = "compliance_",
 ) -> Plan:
     """Decide for each row of a checked frame what is to be done.
@@ -137,6 +149,9 @@ def plan(
     unchecked, invalid, unknown : {"keep", "drop", "raise"}
         What becomes of rows that nothing is known of, rows that hold no ID, and rows with an action that is not
         known. "drop" treats them as rows to delete; "raise" refuses.
+    references : list of {"retweeted", "quoted", "replied_to"}
+        Rows that refer to a deleted post in one of these ways are treated as rows to delete, whatever their own verdict
+        is, if the check was told the columns of what they refer to (``check(..., references=...)``).
     prefix : str
         The prefix given to ``check`` or ``join``.
 
@@ -154,6 +169,10 @@ def plan(
     Compliant rows are never touched. ``scrub_geo`` is one of X's reasons beside the action ``delete``
     (https://docs.x.com/x-api/compliance/batch-compliance/quickstart), but what was deleted is the place and not the
     post: such a row is never dropped.
+
+    A stored retweet holds the post that it repeats, so it goes with it: "deleting all referenced Retweets" is X's own
+    advice (https://developer.twitter.com/en/docs/twitter-api/v1/tweets/compliance/guides, "Handling Retweet Deletes").
+    Quotes and replies are their authors' own posts, and stay.
 
     Examples
     --------
@@ -176,6 +195,7 @@ def plan(
     """
     refuse_options(mode, {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}, keep)
     verdicts = columns(frame, prefix, ["status", "action", "reason"])
+    kinds = _reference_kinds(references)
     change = wanted(verdicts)
     for option, choice in (("unchecked", unchecked), ("invalid", invalid), ("unknown", unknown)):
         rows = change == OPEN[option]
@@ -187,6 +207,9 @@ def plan(
             )
         if choice == "drop":
             change[rows] = DROPPED
+    if prefix + REFERENCES in frame.columns:
+        verdicts[REFERENCES] = frame[prefix + REFERENCES]
+        change[refers_to(verdicts[REFERENCES], "gone", kinds)] = DROPPED
     own = _own(frame, prefix)
     spared = {*own, *_positions(frame, _labels(keep, frame), "keep")}
     chosen = None if geo is None else _positions(frame, _labels(geo, frame), "geo")
@@ -210,7 +233,7 @@ def plan(
         for at in range(frame.shape[1]):
             if at not in spared:
                 blank[at] = blank[at] | redacted if at in blank else redacted
-    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None)
+    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None, kinds)
 
 
 def cleaned(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -264,9 +287,9 @@ def changes(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Under the row's index label: `row` (position from 0), `change`, why (`status`, `action`, `reason`) and
-        `columns`, a text that names the columns that lose their cell, with the new dtype where it is another.
-        Plain columns, for a file.
+        Under the row's index label: `row` (position from 0), `change`, why (`status`, `action`, `reason`, and
+        `references` if they were asked about) and `columns`, a text that names the columns that lose their cell, with
+        the new dtype where it is another. Plain columns, for a file.
     """
     _refuse_other(frame, plan)
     rows = np.flatnonzero(plan.change != KEPT)
@@ -293,6 +316,14 @@ def refuse_options(mode: str, choices: dict[str, str], keep: object) -> None:
         raise InputError("keep= names what redacted rows keep. Use it with mode='redact'.")
 
 
+def _reference_kinds(given: Iterable[str]) -> tuple[str, ...]:
+    kinds = (given,) if isinstance(given, str) else tuple(given)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"references={kind!r} is not known. Use some of {', '.join(KINDS)}, or [] for none.")
+    return kinds
+
+
 def _refuse_other(frame: pd.DataFrame, plan: Plan) -> None:
     if len(frame) != len(plan.change):
         raise InputError("The plan was made for another frame. Make it anew.")
@@ -300,9 +331,7 @@ def _refuse_other(frame: pd.DataFrame, plan: Plan) -> None:
 
 def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return what each row's verdict asks for; only those of known actions are ever carried out."""
-    status, action, reason = (verdicts[name] for name in ("status", "action", "reason"))
-    geo = action.isin(GEO_REASONS) | reason.isin(GEO_REASONS)  # X's documents have had the words in both places
-    asked = np.select([geo, action == "delete", action == "rehydrate"], [GEO_BLANKED, DROPPED, REHYDRATE], UNKNOWN)
+    status, asked = verdicts["status"], _ASKED[severity(verdicts["action"], verdicts["reason"])]
     statuses = [status == "action_required", status == "unchecked", status == "invalid"]
     return np.select(statuses, [asked, UNCHECKED, INVALID], KEPT).astype(np.int8)
 
@@ -342,7 +371,7 @@ def _records(
 
 def _own(frame: pd.DataFrame, prefix: str) -> list[int]:
     """Return where the verdict columns stand, and that of mode="mark"."""
-    names = [prefix + name for name in (*VERDICT_COLUMNS, MARK)]
+    names = [prefix + name for name in (*VERDICT_COLUMNS, CAUSE, REFERENCES, *part_names(frame.columns), MARK)]
     return _positions(frame, [name for name in names if name in frame.columns], "prefix")
 
 

@@ -20,7 +20,7 @@ from .ids import Ints
 from .local_service import Sandbox
 from .pieces import Outcome, Wanted
 from .run import Run
-from .summary import plain, summary
+from .summary import plain, runs, summary
 from .tables import Table, files
 from .verdicts import VERDICT_COLUMNS
 from .widgets import card
@@ -84,6 +84,9 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
             file=sys.stderr,
         )
         return
+    if getattr(parsed, "author", None) or getattr(parsed, "references", None):
+        print("To go on, run the same command again.", file=sys.stderr)
+        return
     words = ["xcompliance", "resume", run_id]
     words += [word for word in (parsed.file, parsed.column) if word is not None]
     for option, value in (("-o", parsed.output), ("--plot", parsed.plot), ("--report", parsed.report)):
@@ -104,6 +107,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE", help="csv, tsv, jsonl, parquet, or one ID a line")
     check.add_argument("column", metavar="COLUMN", nargs="?", help="may be left out for a bare list of IDs")
     check.add_argument("--type", choices=["tweets", "posts", "users"], help="what the IDs are")
+    check.add_argument("--author", metavar="COLUMN", help="ask about the authors in this column, too")
+    check.add_argument(
+        "--references",
+        metavar="COLUMN",
+        nargs="+",
+        default=[],
+        help="ask about posts that the rows retweet, quote or reply to, in columns named so",
+    )
     check.add_argument("--label", help="a name for the run")
     check.add_argument("--fresh", action="store_true", help="start anew even if an unfinished run could be continued")
     check.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
@@ -128,8 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--fresh", action="store_true", help="start anew even if unfinished runs could be continued")
     apply.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
 
-    runs = commands.add_parser("runs", help="list the runs on this machine")
-    runs.set_defaults(run=_runs)
+    listed = commands.add_parser("runs", help="list the runs on this machine")
+    listed.set_defaults(run=_runs)
 
     jobs = commands.add_parser("jobs", help="list the jobs that X knows, for one request")
     jobs.set_defaults(run=_jobs)
@@ -183,7 +194,7 @@ def _check(parsed: argparse.Namespace) -> int:
 
 def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table | Parquet, column: Any) -> int:
     options = {
-        "type": parsed.type,
+        "type": None if parsed.author else parsed.type,
         "client": access,
         "label": parsed.label,
         "overwrite": parsed.overwrite,
@@ -191,8 +202,12 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
     }
     if not isinstance(data, Table):
         return _finish(parsed, column, pieces.check(data, column, _wanted(parsed), **options))
-    checked = frames.check(data.frame, column, **options)
-    names = checked["compliance_run"].cat.categories  # the one run, or none if nothing was sent
+    if parsed.author and parsed.type == "users":
+        raise InputError("--author goes with a column of posts. Leave --type out.")
+    both = {column: "tweets", tables.column(data, parsed.author): "users"} if parsed.author else column
+    references = [tables.column(data, name) for name in parsed.references]
+    checked = frames.check(data.frame, both, references=references, **options)
+    names = runs(checked).index  # the first is that of posts, if there are two; none if nothing was sent
     return _finish(
         parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
     )
@@ -259,7 +274,8 @@ def _read(parsed: argparse.Namespace) -> tuple[Table | Parquet, Any]:
         files.check_folder(parsed.plot)
     if parsed.report:
         report.check_target(parsed.report)
-    source = tables.in_pieces(parsed.file, parsed.output)
+    several = getattr(parsed, "author", None) or getattr(parsed, "references", None)
+    source = None if several else tables.in_pieces(parsed.file, parsed.output)
     if source is not None:
         head = Table(source.head(), "parquet", (), False, source.path)
         return source, tables.column(head, parsed.column)

@@ -30,6 +30,7 @@ from .outcome import Source
 from .protocol import JobType
 from .records import Change, Known, Named, Record, Rules, Verdict
 from .run import Run
+from .runner import Clock
 from .tables import Table, files, jsonl
 from .tables.spill import Spill
 from .verdicts import VERDICT_COLUMNS
@@ -479,17 +480,10 @@ class _Lines:
             runs = ask.runs
         else:
             runs = self._begin(ask, asked, spill)
-        for other in runs[1:]:  # X takes one job of posts and one of users at a time
-            other.start()
-        try:
-            for run in runs:
-                display = Display.choose()
-                frames.wait(run, None, display)
-                display.close(run.snapshot())
-        except BaseException:
-            for run in runs:
-                run.stop(timeout=0)
-            raise
+        # X takes one job of posts and one of users at a time
+        displays = frames.wait_for_all({JobType(run.type): run for run in runs}, None, Display.choose(), Clock())
+        for run, display in zip(runs, displays, strict=False):  # one display if there is no run
+            display.close(run.snapshot())
         return runs
 
     def _begin(self, ask: _Ask, asked: tuple[JobType, ...], spill: Spill) -> tuple[Run, ...]:

@@ -21,6 +21,7 @@ from .errors import InputError
 from .frames import PREFIX
 from .ids import IdColumn, Part
 from .outcome import Source
+from .questions import select
 from .widgets.live import Display
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class DaskFrameAccessor:
         """Compute the ID column, start a check in the background and return its `Run`; see `check`."""
         run = self._begin(column, type, client, label, on_invalid, fresh, [])
         if run is None:
-            raise InputError(frames.NOTHING_TO_SUBMIT)
+            raise InputError(frames.NOTHING_TO_SUBMIT.format(column))
         return run.start()
 
     def join(
@@ -212,7 +213,7 @@ class DaskFrameAccessor:
 
 
 def _parse(part: pd.DataFrame, column: Hashable) -> IdColumn:
-    return id_rules.parse(frames.select(part, column), column)
+    return id_rules.parse(select(part, column), column)
 
 
 def _surveys(data: dd.DataFrame, column: Hashable, now: float, surveyed: list[Part]) -> Iterator[Part]:
@@ -231,7 +232,7 @@ def _surveys(data: dd.DataFrame, column: Hashable, now: float, surveyed: list[Pa
 
 
 def _survey(part: pd.DataFrame, column: Hashable, now: float) -> pd.Series:
-    series = frames.select(part, column)
+    series = select(part, column)
     return pd.Series([id_rules.survey(id_rules.parse(series, column), series, now)], dtype=object)
 
 

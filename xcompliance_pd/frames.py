@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
-from . import cleaning, protocol, saved, verdicts
+from . import cleaning, combined, geo, protocol, questions, saved, verdicts
 from . import ids as id_rules
 from .client import Client
 from .digest import Grade
@@ -22,6 +21,7 @@ from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
 from .lifecycle import Snapshot
 from .protocol import JobType
+from .questions import Asked, Column, Question, References, read, select
 from .run import Run
 from .runner import Clock
 from .saved import SavedResults
@@ -30,15 +30,16 @@ from .widgets.live import Display
 
 PREFIX = "compliance_"
 NO_IDS: Ints = np.empty(0, dtype=np.int64)
-NOTHING_TO_SUBMIT = "There is no ID in this column, so there is nothing to submit. Check the column's name."
+NOTHING_TO_SUBMIT = "Column {!r} holds no ID, so there is nothing to submit. Check the column's name."
 NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
 def check(
     data: pd.DataFrame | pd.Series,
-    column: Hashable | None = None,
+    column: Column | None = None,
     *,
     type: str | None = None,
+    references: References = (),
     client: Client | None = None,
     label: str | None = None,
     on_invalid: str = "mark",
@@ -53,11 +54,16 @@ def check(
     ----------
     data : DataFrame or Series
         It is never changed.
-    column : label
-        The DataFrame's column of IDs; left out for a Series.
+    column : label, or dict
+        The DataFrame's column of IDs; left out for a Series. ``{"id": "tweets", "author_id": "users"}`` asks about the
+        post and its author, in two jobs side by side, and gives one verdict a row.
     type : {"tweets", "users", "posts"}, optional
         What the IDs are; "posts" means tweets. Without it they are taken for posts, unless the column's name
         or values look like users: then it must be given, because X reports nothing about IDs of the wrong type.
+    references : list of labels, or dict of label to {"retweeted", "quoted", "replied_to"}
+        Columns with the IDs of posts that the rows retweet, quote or reply to; a list takes it from their names. The
+        IDs go into the same job. A cell may hold several, as :func:`explode_ids` reads them, or none. Columns of these
+        posts' authors may be named, too, if authors are asked about.
     client : Client, optional
         Otherwise ``Client()``.
     label : str, optional
@@ -80,6 +86,12 @@ def check(
         For a DataFrame, its columns and the verdict columns; for a Series, the verdict columns alone; same index,
         same order. `status` (category: compliant, action_required, unchecked, invalid), `action` and `reason`
         (categories), `created_at`, `redacted_at` and `checked_at` (UTC datetimes), `run` (category).
+
+        Post and author together: a row needs action if either does, else it is unchecked or invalid if either is, and
+        compliant only if both are. `cause` (category: post, author) tells which it was, and `id_status`, `id_action`,
+        `id_reason` and the same of `author_id`, say, what was found of each; see
+        :func:`xcompliance_pd.combined.combine`. With references there is `references` (category): whether what the row
+        refers to is gone; see :func:`xcompliance_pd.combined.references`.
 
     Raises
     ------
@@ -109,30 +121,57 @@ def check(
     ['action_required', 'compliant', 'unchecked']
     """
     display = Display.choose()
-    series = select(data, column)
-    refuse_existing(data, prefix, overwrite)
+    wanted = questions.questions(data, column, type, references)
+    refuse_existing(data, prefix, overwrite, questions.added(wanted))
     checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
-    name = _name(series, column)
-    ids = id_rules.parse(select(checked, column), name)
-    run = _begin(ids, series, name, type, client, label, on_invalid, fresh)
-    if run is None:
-        if not ids.invalid.any():  # they were named already
-            warn(NOTHING_SENT.format(name))
-        return attach(checked, verdicts.join(ids, []), prefix)
-    wait(run, timeout, display)
-    return _joined(checked, ids, run, prefix, display)
+    asked = [read(checked, question) for question in wanted]
+    runs = _begin(asked, client, label, on_invalid, fresh)
+    _warn_of_authors(data, wanted)
+    if not any(runs.values()) and not asked[0].ids.invalid.any():  # invalid rows were named already
+        warn(NOTHING_SENT.format(asked[0].question.column))
+    begun = {kind: run for kind, run in runs.items() if run is not None}
+    displays = wait_for_all(begun, timeout, display, client_of(client).clock)
+    return _joined(checked, asked, begun, prefix, overwrite, displays)
 
 
+@overload
+def submit(  # type: ignore[overload-overlap]  # no mapping is a column's name
+    data: pd.DataFrame | pd.Series,
+    column: Mapping[Any, str],
+    *,
+    references: References = (),
+    client: Client | None = None,
+    label: str | None = None,
+    on_invalid: str = "mark",
+    fresh: bool = False,
+) -> dict[Hashable, Run]: ...
+
+
+@overload
 def submit(
     data: pd.DataFrame | pd.Series,
     column: Hashable | None = None,
     *,
     type: str | None = None,
+    references: References = (),
     client: Client | None = None,
     label: str | None = None,
     on_invalid: str = "mark",
     fresh: bool = False,
-) -> Run:
+) -> Run: ...
+
+
+def submit(
+    data: pd.DataFrame | pd.Series,
+    column: Column | None = None,
+    *,
+    type: str | None = None,
+    references: References = (),
+    client: Client | None = None,
+    label: str | None = None,
+    on_invalid: str = "mark",
+    fresh: bool = False,
+) -> Run | dict[Hashable, Run]:
     """Start a check in the background and return its `Run` at once; `join` puts its verdicts on the rows.
 
     Parameters and errors are those of :func:`check`. A column without any ID is an InputError here.
@@ -140,6 +179,7 @@ def submit(
     Returns
     -------
     Run
+        Or, for a dict of columns, a dict of their runs, which `join` takes.
 
     Examples
     --------
@@ -150,19 +190,25 @@ def submit(
     ...     xc.join(posts, "id", run)["compliance_status"].tolist()
     ['compliant']
     """
-    series = select(data, column)
-    name = _name(series, column)
-    run = _begin(id_rules.parse(series, name), series, name, type, client, label, on_invalid, fresh)
-    if run is None:
-        raise InputError(NOTHING_TO_SUBMIT)
-    return run.start()
+    wanted = questions.questions(data, column, type, references)
+    asked = [read(data, question) for question in wanted]
+    for each in asked:
+        if each.question.kind is None and not each.ids.valid.any():
+            raise InputError(NOTHING_TO_SUBMIT.format(each.question.column))
+    runs = _begin(asked, client, label, on_invalid, fresh)
+    _warn_of_authors(data, wanted)
+    begun = {kind: run.start() for kind, run in runs.items() if run is not None}
+    if isinstance(column, Mapping):
+        return {each.question.column: begun[each.question.job] for each in asked if each.question.kind is None}
+    return begun[asked[0].question.job]
 
 
 def join(
     data: pd.DataFrame | pd.Series,
-    column: Hashable | None,
-    run: Run | SavedResults,
+    column: Hashable | Mapping[Any, Run] | None,
+    run: Run | SavedResults | None = None,
     *,
+    references: References = (),
     overwrite: bool = False,
     prefix: str = PREFIX,
     timeout: float | None = None,
@@ -173,9 +219,13 @@ def join(
 
     Parameters
     ----------
-    data, column, overwrite, prefix, timeout
+    data, overwrite, prefix, timeout
         As in :func:`check`. Rows whose ID was not in the run stay ``unchecked``.
-    run : Run or SavedResults
+    column : label, or dict of label to Run
+        The column of IDs; or the columns of posts and authors with their runs, as ``submit`` returns them.
+    references : list of labels, or dict
+        As in :func:`check`; posts that were not in the run are ``unchecked``.
+    run : Run or SavedResults, optional
         From `submit`, ``xc.open_run`` or ``xc.attach``; or a file that was downloaded earlier, ``xc.read_results``.
     partial : bool
         Take what there is: do not wait, and leave the rows of unfinished or failed batches ``unchecked``.
@@ -198,25 +248,33 @@ def join(
     ['compliant', 'unchecked']
     """
     if isinstance(run, SavedResults):
+        if references:
+            raise InputError("References are not looked up in a result file. Leave references= out, or join a run.")
         return _join_saved(data, column, run, sent, prefix, overwrite)
-    refuse_no_run(run)
     if sent is not None:
         raise InputError("sent= is for a result file. This run knows itself which IDs were sent; leave it out.")
-    refuse_existing(data, prefix, overwrite)
+    runs = dict(column) if isinstance(column, Mapping) and run is None else {column: run}
+    types = {name: JobType(refuse_no_run(each).type) for name, each in runs.items()}
+    if isinstance(column, Mapping):
+        wanted = questions.questions(data, types, None, references)
+    else:
+        wanted = questions.questions(data, column, types[column], references)
+    refuse_existing(data, prefix, overwrite, questions.added(wanted))
     display = Display.choose()
     checked = _own(data)
-    ids = _parse(checked, column)
-    if not partial:
-        wait(run, timeout, display)
-    return _joined(checked, ids, run, prefix, display)
+    asked = [read(checked, question) for question in wanted]
+    begun = {types[name]: refuse_no_run(each) for name, each in runs.items()}
+    displays = [display for _ in begun] if partial else wait_for_all(begun, timeout, display, Clock())
+    return _joined(checked, asked, begun, prefix, overwrite, displays)
 
 
-def refuse_no_run(run: object) -> None:
-    """Raise InputError unless this is a run."""
+def refuse_no_run(run: object) -> Run:
+    """Return a run; anything else is an InputError."""
     if isinstance(run, SavedResults):
         raise InputError("A result file is joined to a pandas frame only: compute the frame first, or join a run.")
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
+    return run
 
 
 def _join_saved(
@@ -303,74 +361,51 @@ def begin(
 
 
 def _begin(
-    ids: IdColumn,
-    series: pd.Series,
-    name: Hashable,
-    type: str | None,
-    client: Client | None,
-    label: str | None,
-    on_invalid: str,
-    fresh: bool,
-) -> Run | None:
-    call = "series.compliance.problems()" if name is None else f"df.compliance.problems({name!r})"
+    asked: Sequence[Asked], client: Client | None, label: str | None, on_invalid: str, fresh: bool
+) -> dict[JobType, Run | None]:
+    """Begin a run for each type of IDs, after all that could be refused was; None where there is no ID."""
     client = client_of(client)
-    part = id_rules.survey(ids, series, client.clock.now())
-    return begin([part], name, call, type=type, client=client, label=label, on_invalid=on_invalid, fresh=fresh)
-
-
-def select(data: pd.DataFrame | pd.Series, column: Hashable | None) -> pd.Series:
-    """Return the column of IDs; InputError names the columns there are."""
-    if isinstance(data, pd.Series):
-        if column is not None:
-            raise InputError("A Series is its own column: leave the column name out.")
-        return data
-    if data.__class__.__module__.startswith("dask."):
-        raise InputError(
-            "This is a Dask frame: import xcompliance_pd.dask_frames, then use its accessor, "
-            f"for example ddf.compliance.check({'id' if column is None else column!r})."
+    now = client.clock.now()
+    parts = {each.question: id_rules.survey(each.ids, each.series, now) for each in asked}
+    for question in list(parts)[1:]:  # the first is refused by `begin`, when nothing is there yet
+        _refuse(question, parts[question], on_invalid)
+    own = [question for question in parts if question.kind is None]
+    begun: dict[JobType, Run | None] = {}
+    for question in own:
+        with_it = [part.ids for other, part in parts.items() if other.job is question.job]
+        part = parts[question] if len(with_it) == 1 else replace(parts[question], ids=_distinct(with_it))
+        begun[question.job] = begin(
+            [part],
+            question.column,
+            _problems_call(question),
+            type=question.type,
+            client=client,
+            label=label,
+            on_invalid=on_invalid,
+            fresh=fresh,
         )
-    if not isinstance(data, pd.DataFrame):
-        raise InputError(
-            f"IDs come in a pandas DataFrame or Series, not in a {data.__class__.__name__}. "
-            "Make a Series of a list: pd.Series(ids, dtype=str)."
-        )
-    if column is None:
-        raise InputError(f"Name the column that holds the IDs, for example check({_example(data)!r}).")
-    if not isinstance(column, Hashable):
-        raise InputError(
-            f"A column is given by its name, not by a {column.__class__.__name__}. "
-            f"Name one column, for example check({_example(data)!r})."
-        )
-    if column not in data.columns:
-        raise InputError(_no_column(data, column))
-    series = data[column]
-    if not isinstance(series, pd.Series):
-        raise InputError(f"There are several columns named {column!r}. Rename them so that one name means one column.")
-    return series
+    for question, part in parts.items():
+        if question.kind is not None and (invalid := _invalid([part], question.column)):
+            warn(f"{invalid} What they refer to is unchecked.")
+    return begun
 
 
-def _no_column(data: pd.DataFrame, column: Hashable) -> str:
-    names = [repr(name)[:40] for name in data.columns[:10]]
-    there = ", ".join(names) + (", ..." if len(data.columns) > len(names) else "")
-    close = difflib.get_close_matches(str(column), map(str, data.columns), n=1)
-    if close:
-        hint = f"Did you mean {close[0]!r}?"
-    elif any(str(name).isdigit() and len(str(name)) >= 10 for name in data.columns):
-        hint = (
-            "One of them is an ID, so the file has no header: read it again with "
-            "pd.read_csv(path, header=None, dtype=str), and name the column by its number from 0."
-        )
-    else:
-        hint = "Name the column that holds the IDs."
-    return f"There is no column {column!r}; the columns are {there}. {hint}"
+def _distinct(several: Sequence[Ints]) -> Ints:
+    return id_rules.distinct(np.concatenate(several))
 
 
-def _example(data: pd.DataFrame) -> object:
-    return next((name for name in data.columns if "id" in str(name).lower()), "id")
+def _problems_call(question: Question) -> str:
+    if question.column is None:
+        return "series.compliance.problems()"
+    return f"df.compliance.problems({question.column!r})"
 
 
-def _name(series: pd.Series, column: Hashable | None) -> Hashable:
-    return series.name if column is None else column
+def _refuse(question: Question, part: Part, on_invalid: str) -> None:
+    """Refuse a column beside the first, of which nothing may be sent."""
+    if question.job is JobType.TWEETS and (doubt := _implausible([part], question.column)):
+        raise InputError(f"{doubt}, and X reports nothing about IDs of the wrong type. Leave it out of references=.")
+    if on_invalid == "raise" and (invalid := _invalid([part], question.column)):
+        raise InputError(f"{invalid} Nothing was sent. Correct these cells, or use on_invalid='mark'.")
 
 
 def client_of(client: Client | None) -> Client:
@@ -393,13 +428,22 @@ def _refuse_users(name: Hashable) -> None:
 
 
 def _refuse_implausible(parts: Sequence[Part], name: Hashable) -> None:
-    share = sum(part.odd for part in parts) / max(sum(part.valid for part in parts), 1)
-    if share > 0.5:
+    if doubt := _implausible(parts, name):
         raise InputError(
-            f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
-            "the future), and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if "
-            "these really are post IDs."
+            f"{doubt}, and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if these "
+            "really are post IDs."
         )
+
+
+def _implausible(parts: Sequence[Part], name: Hashable) -> str:
+    """Say that most IDs can hardly be those of posts; nothing if they can."""
+    share = sum(part.odd for part in parts) / max(sum(part.valid for part in parts), 1)
+    if share <= 0.5:
+        return ""
+    return (
+        f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
+        "the future)"
+    )
 
 
 def _invalid(parts: Sequence[Part], name: Hashable) -> str:
@@ -422,7 +466,7 @@ def warn(text: str) -> None:
 
 def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
     series = select(data, column)
-    return id_rules.parse(series, _name(series, column))
+    return id_rules.parse(series, series.name if column is None else column)
 
 
 def wait(run: Run, timeout: float | None, display: Display) -> None:
@@ -442,12 +486,83 @@ def wait(run: Run, timeout: float | None, display: Display) -> None:
         raise
 
 
-def _joined(checked: pd.DataFrame | pd.Series, ids: IdColumn, run: Run, prefix: str, display: Display) -> pd.DataFrame:
-    snapshot = run.snapshot()
-    warn_unproved(snapshot)
-    table = run.verdicts(ids)
-    display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
+def wait_for_all(runs: Mapping[JobType, Run], timeout: float | None, display: Display, clock: Clock) -> list[Display]:
+    """Wait for runs that go on side by side, the first on the caller's thread; return what shows each."""
+    deadline = None if timeout is None else clock.monotonic() + timeout
+    others = list(runs.values())[1:]
+    displays = [display, *(Display.choose() for _ in others)]
+    for other in others:
+        other.start()
+    try:
+        for run, shown in zip(runs.values(), displays, strict=False):
+            wait(run, None if deadline is None else max(deadline - clock.monotonic(), 0.0), shown)
+    except BaseException:
+        for other in others:
+            other.stop(timeout=0)  # its job goes on, too
+        raise
+    return displays
+
+
+def _joined(
+    checked: pd.DataFrame | pd.Series,
+    asked: Sequence[Asked],
+    runs: Mapping[JobType, Run],
+    prefix: str,
+    overwrite: bool,
+    displays: Sequence[Display],
+) -> pd.DataFrame:
+    snapshots = [run.snapshot() for run in runs.values()]
+    for snapshot in snapshots:
+        warn_unproved(snapshot)
+    table = _answered(asked, runs, len(checked))
+    for snapshot, display in zip(snapshots, displays, strict=False):
+        display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
+    if overwrite and isinstance(checked, pd.DataFrame):  # what an earlier check added beyond this is no longer true
+        stale = {prefix + name for name in _added_by_any(checked)}
+        checked = checked.drop(columns=[label for label in checked.columns if geo.said(label) in stale])
     return attach(checked, table, prefix)
+
+
+def _answered(asked: Sequence[Asked], runs: Mapping[JobType, Run], rows: int) -> pd.DataFrame:
+    """Return all columns that the answers make, without prefix."""
+    if len(asked) == 1:
+        ids, run = asked[0].ids, runs.get(asked[0].question.job)
+        return verdicts.join(ids, []) if run is None else run.verdicts(ids)
+    covered = {kind: run.covered() for kind, run in runs.items()}
+    tables = [verdicts.join(each.ids, covered.get(each.question.job, [])) for each in asked]
+    own = {each.question: table for each, table in zip(asked, tables, strict=True) if each.question.kind is None}
+    answer = next(iter(own.values()))
+    if len(own) > 1:
+        answer = combined.combine({question.job: table for question, table in own.items()})
+        for question, table in own.items():
+            names = combined.part_names([question.column])
+            answer[names] = table[list(combined.PART_COLUMNS)].set_axis(names, axis=1)
+    referred = [
+        combined.Referred(each.question.kind, each.rows, table)
+        for each, table in zip(asked, tables, strict=True)
+        if each.question.kind is not None and each.rows is not None
+    ]
+    if referred:
+        answer[combined.REFERENCES] = combined.references(rows, referred)
+    return answer
+
+
+def _added_by_any(checked: pd.DataFrame) -> list[str]:
+    return [combined.CAUSE, combined.REFERENCES, *combined.part_names(checked.columns)]
+
+
+def _warn_of_authors(data: pd.DataFrame | pd.Series, wanted: Sequence[Question]) -> None:
+    """Say that posts alone may not be enough, if the data could tell more and nobody said that posts are meant."""
+    if isinstance(data, pd.Series) or wanted[0].type is not None:
+        return
+    authors = [label for label in data.columns if "id" in str(label).lower() and id_rules.names_users(label)]
+    if authors:
+        # What others saw of X's results conflicts: https://github.com/Kudusch/twCompliance ("for complete data")
+        warn(
+            "X may not list posts whose author's account is gone, and these would read as compliant. To ask about "
+            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or --author on the "
+            "command line. type='tweets' says that posts alone are meant."
+        )
 
 
 def warn_unproved(snapshot: Snapshot) -> None:
@@ -459,11 +574,11 @@ def warn_unproved(snapshot: Snapshot) -> None:
         _warn_given(left, "sent= is what was uploaded to the job")
 
 
-def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> None:
-    """Raise InputError if verdict columns are there already and must not be replaced."""
+def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool, further: Sequence[str] = ()) -> None:
+    """Raise InputError if verdict columns, or further ones that come with them, are there and must not be replaced."""
     if overwrite or isinstance(data, pd.Series):
         return
-    taken = [prefix + name for name in VERDICT_COLUMNS if prefix + name in data.columns]
+    taken = [prefix + name for name in (*VERDICT_COLUMNS, *further) if prefix + name in data.columns]
     if taken:
         raise InputError(
             f"The columns {', '.join(taken)} exist already. Nothing was sent. "
@@ -479,8 +594,8 @@ def _own(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
 def attach(checked: pd.DataFrame | pd.Series, table: pd.DataFrame, prefix: str) -> pd.DataFrame:
     """Add the verdict columns. They get the frame's own index first, so that nothing is aligned."""
     if isinstance(checked, pd.Series):
-        return table.set_axis([prefix + name for name in VERDICT_COLUMNS], axis=1).set_axis(checked.index)
-    for name in VERDICT_COLUMNS:
+        return table.add_prefix(prefix).set_axis(checked.index)
+    for name in list(table.columns):
         # In a frame whose column labels have several levels, the names go to the first.
         levels = checked.columns.nlevels
         label = (prefix + name, *[""] * (levels - 1)) if levels > 1 else prefix + name
@@ -502,6 +617,49 @@ def problems(data: pd.DataFrame | pd.Series, column: Hashable | None = None) -> 
     """
     series = select(data, column)
     return id_rules.describe(_parse(data, column), series)
+
+
+def explode_ids(data: pd.DataFrame | pd.Series, column: Hashable | None = None) -> Any:
+    """Give each ID a row of its own where cells hold several, as in public datasets; nothing else is changed.
+
+    Parameters
+    ----------
+    data : DataFrame or Series
+        It is not changed.
+    column : label
+        The DataFrame's column of IDs; left out for a Series.
+
+    Returns
+    -------
+    DataFrame or Series
+        The other columns and the index label are repeated, as ``DataFrame.explode`` does it. IDs are text; whole
+        numbers become text, any other value stays what it is, for `check` to tell. A cell without an ID stays one row.
+
+    Notes
+    -----
+    A cell may hold a list, tuple, set or array, or text in which IDs stand between blanks, tabs, commas, semicolons or
+    bars, or that is a list as Python or JSON writes it.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> topics = pd.DataFrame({"topic": ["a", "b"], "ids": ["1212092628029698048\\t1212092628029698049", None]})
+    >>> xc.explode_ids(topics, "ids").values.tolist()
+    [['a', '1212092628029698048'], ['a', '1212092628029698049'], ['b', None]]
+    """
+    series = select(data, column)
+    values, rows = id_rules.apart(series)
+    empty = np.setdiff1d(np.arange(len(series)), rows)
+    order = np.argsort(np.append(rows, empty), kind="stable")
+    texts = [str(value) if isinstance(value, int | np.integer) else value for value in values.tolist()]
+    cells = np.empty(len(order), dtype=object)
+    cells[:] = [*texts, *[None] * len(empty)]
+    exploded = data.iloc[np.append(rows, empty)[order]].copy()
+    ids = pd.Series(cells[order], index=exploded.index, name=series.name, dtype=object)
+    if isinstance(exploded, pd.Series):
+        return ids
+    exploded[column] = ids
+    return exploded
 
 
 def created_at(series: pd.Series) -> pd.Series:

@@ -104,10 +104,10 @@ class IdColumn:
 
     @cached_property
     def _unique(self) -> Ints:
-        return _distinct(self.values if not self.problem.any() else self.values[self.valid])
+        return distinct(self.values if not self.problem.any() else self.values[self.valid])
 
 
-def _distinct(values: Ints) -> Ints:
+def distinct(values: Ints) -> Ints:
     """Return the distinct values, ascending."""
     # numpy's own unique hashes 64-bit integers, which is many times slower than this for millions of IDs
     ordered = np.sort(values)
@@ -464,6 +464,57 @@ def describe(ids: IdColumn, column: pd.Series[Any]) -> pd.DataFrame:
     )
 
 
+# --------------------------------------------------------------------------- cells of several IDs
+
+_SEPARATORS = re.compile(r"[\s,;|]+")
+# A list as Python or JSON writes it: numbers, or numbers in quotes, between brackets.
+_LISTED = re.compile(r"""\[\s*(?:(['"]?)[0-9]+\1(?:\s*,\s*(['"]?)[0-9]+\2)*)?\s*\]""")
+_DIGITS = re.compile("[0-9]+")
+
+
+def apart(column: pd.Series[Any]) -> tuple[pd.Series[Any], NDArray[np.int64]]:
+    """Take cells of several IDs apart.
+
+    Parameters
+    ----------
+    column : Series of length n
+        Cells may hold lists (or tuples, sets, arrays), or text in which IDs stand between blanks, tabs, commas,
+        semicolons or bars, or that is a list as Python or JSON writes it.
+
+    Returns
+    -------
+    values : Series of length m
+        One value each; the labels are those of the cells. A cell with nothing in it gives none, and neither does a
+        missing one. No value is changed: what is no ID is for `parse` to tell.
+    rows : ndarray of int64, length m
+        The position, from 0, of the cell that each value is from.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> values, rows = apart(pd.Series(["20\\t21", ["22", 23], None, "['24', '25']", ""]))
+    >>> values.tolist(), rows.tolist()
+    (['20', '21', '22', 23, '24', '25'], [0, 0, 1, 1, 3, 3])
+    """
+    present = np.flatnonzero(column.notna().to_numpy())
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.iloc[present], present
+    cells = [_values(cell) for cell in column.iloc[present].tolist()]
+    rows = np.repeat(present, [len(values) for values in cells])
+    flat = np.empty(len(rows), dtype=object)
+    flat[:] = [value for values in cells for value in values]
+    return pd.Series(flat, index=column.index[rows], name=column.name, dtype=object), rows
+
+
+def _values(cell: Any) -> list[Any]:
+    if isinstance(cell, str):
+        text = cell.strip()
+        return _DIGITS.findall(text) if _LISTED.fullmatch(text) else [part for part in _SEPARATORS.split(text) if part]
+    if isinstance(cell, list | tuple | set | frozenset | np.ndarray):
+        return [value for value in cell if value is not None]
+    return [cell]
+
+
 # --------------------------------------------------------------------------- parts, batches and their bytes
 
 
@@ -583,7 +634,7 @@ def batches(parts: Iterable[Ints], size: int, bytes_max: int = UPLOAD_MAX) -> It
 
 
 def _slices(parts: list[Ints], size: int, first: int, last: int) -> Iterator[Slice]:
-    ids = parts[0] if len(parts) == 1 else _distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
+    ids = parts[0] if len(parts) == 1 else distinct(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
     return (Slice(ids[start : start + size], first, last) for start in range(0, len(ids), size))
 
 

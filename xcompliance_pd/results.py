@@ -534,14 +534,28 @@ def decisive(findings: pd.DataFrame) -> pd.DataFrame:
     scrubbing under either word, then rehydrate, then any unknown action, then records that only hold an error.
     """
     rivals = findings[findings["id"].duplicated(keep=False)]
-    action, reason = rivals["action"], rivals["reason"]
-    geo = reason.isin(GEO_REASONS) | (action == "scrub_geo")
-    rank = np.select(
-        [~judged(rivals), geo, action == "delete", action == "rehydrate"],
-        [4, 1, 0, 2],
-        default=3,
-    )
+    rank = np.where(judged(rivals), severity(rivals["action"], rivals["reason"]), ERROR)
     redacted = rivals["redacted_at"].to_numpy(dtype="datetime64[us]")  # numpy, too, sorts what is missing last
     ranked = rivals.iloc[np.lexsort((redacted, rank))]
     beaten = ranked.index[ranked["id"].duplicated()]
     return findings.drop(beaten).sort_index()
+
+
+GONE, GEO, REHYDRATE, UNKNOWN, ERROR = range(5)  # what a record asks for, the most severe first
+
+
+def severity(action: pd.Series, reason: pd.Series) -> NDArray[np.int8]:
+    """Return what each verdict asks for: ``GONE``, ``GEO``, ``REHYDRATE`` or ``UNKNOWN``.
+
+    X's table of reasons has ``scrub_geo`` beside the action ``delete``
+    (https://docs.x.com/x-api/compliance/batch-compliance/quickstart), and its documents have had the words in both
+    places; what is to go is then the place, and never the post.
+
+    Examples
+    --------
+    >>> severity(pd.Series(["delete", "delete", "rehydrate"]), pd.Series(["deleted", "scrub_geo", None])).tolist()
+    [0, 1, 2]
+    """
+    geo = action.isin(GEO_REASONS) | reason.isin(GEO_REASONS)
+    asked = np.select([geo, action == "delete", action == "rehydrate"], [GEO, GONE, REHYDRATE], UNKNOWN)
+    return asked.astype(np.int8)

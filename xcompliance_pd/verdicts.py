@@ -108,8 +108,8 @@ def join(ids: IdColumn, covered: Sequence[Covered]) -> pd.DataFrame:
         "status": pd.Categorical.from_codes(status, categories=pd.Index(STATUSES, dtype=object)),
         "action": pd.Categorical.from_codes(rows(action.codes.to_numpy(), -1), categories=action.categories),
         "reason": pd.Categorical.from_codes(rows(reasons, -1), categories=errors.categories),
-        "created_at": _utc(rows(record["created_at"].to_numpy(dtype="datetime64[us]"), never)),
-        "redacted_at": _utc(rows(record["redacted_at"].to_numpy(dtype="datetime64[us]"), never)),
+        "created_at": utc(rows(record["created_at"].to_numpy(dtype="datetime64[us]"), never)),
+        "redacted_at": utc(rows(record["redacted_at"].to_numpy(dtype="datetime64[us]"), never)),
         "checked_at": _checked_at(told, case),
         "run": _runs([part.run for part in covered], told, case),
     }
@@ -290,7 +290,8 @@ def _read(values: npt.NDArray[Any], place: npt.NDArray[np.signedinteger[Any]], n
     return read
 
 
-def _utc(times: npt.NDArray[np.datetime64]) -> pd.arrays.DatetimeArray:
+def utc(times: npt.NDArray[np.datetime64]) -> pd.arrays.DatetimeArray:
+    """Return times in microseconds as UTC datetimes."""
     moments: Any = pd.DatetimeIndex(times, copy=False).array
     aware: pd.arrays.DatetimeArray = moments.view("datetime64[us, UTC]")  # the same memory, unlike tz_localize
     return aware
@@ -299,7 +300,7 @@ def _utc(times: npt.NDArray[np.datetime64]) -> pd.arrays.DatetimeArray:
 def _checked_at(told: Sequence[Covered | None], case: Ints) -> pd.arrays.DatetimeArray:
     times = [None if part is None else part.checked_at for part in told]
     moments = np.array([None if time is None else time.replace(tzinfo=None) for time in times], dtype="datetime64[us]")
-    return _utc(_read(moments, case, "NaT"))
+    return utc(_read(moments, case, "NaT"))
 
 
 def _runs(runs: Sequence[str], told: Sequence[Covered | None], case: Ints) -> pd.Categorical:

@@ -27,6 +27,7 @@ _LOOK_AT = 1000  # values that decide whether text holds IDs or times
 _PALE = 0.45
 _STRIP, _GAP = 0.11, 0.09  # parts of the height: rows per month at the bottom, and what parts them from the shares
 _USERS = re.compile(r"\busers-[0-9]{8}-")
+_POSTS = re.compile(r"\btweets-[0-9]{8}-")
 
 
 def timeline(
@@ -260,8 +261,8 @@ def _times(column: pd.Series, name: Hashable, now: float, table: pd.DataFrame) -
         return np.append(each, np.datetime64("NaT"))[column.cat.codes.to_numpy()], posted
     if not _holds_ids(column):
         return _read_times(column, name), False
-    runs = [run for run in table["run"].cat.categories if _USERS.search(run)]
-    if runs:
+    runs = list(table["run"].cat.categories)
+    if runs and all(_USERS.search(run) and not _POSTS.search(run) for run in runs):
         raise InputError(
             f"The run {style.shown(runs[0])} checked users, and the ID of an account does not tell when anything was "
             "posted. Name a column of times."

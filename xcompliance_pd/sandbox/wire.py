@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .refusals import Refusal
@@ -136,6 +137,23 @@ class Handler(BaseHTTPRequestHandler):
     @abstractmethod
     def refusal(self, status: int, code: str, text: str) -> Refusal:
         """Return a refusal in the manner of this host."""
+
+    def parse_request(self) -> bool:
+        """Read the head. One that breaks off raises, where Python takes the connection's end for the head's."""
+        reading, lines = self.rfile, [b"\n"]
+
+        def readline(limit: int) -> bytes:
+            lines.append(reading.readline(limit))
+            return lines[-1]
+
+        self.rfile = SimpleNamespace(readline=readline)  # type: ignore[assignment]
+        try:
+            parsed = super().parse_request()
+        finally:
+            self.rfile = reading
+        if parsed and lines[-1] not in (b"\r\n", b"\n"):
+            raise ConnectionAbortedError("the request's head ended early")
+        return parsed
 
     def begin(self) -> None:
         """Forget the request before: one handler serves all requests of a connection."""
