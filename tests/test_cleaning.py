@@ -357,13 +357,14 @@ def test_records_in_cells_lose_their_geo_objects():
 
 
 def test_arrow_structs_lose_their_geo_objects():
-    """A column of Arrow structs keeps its type."""
-    kind = pd.ArrowDtype(pa.struct([("id", pa.int64()), ("geo", pa.struct([("place_id", pa.string())]))]))
-    cells = pd.Series([{"id": 2**60 + 1, "geo": {"place_id": "x"}}] * 2, dtype=kind)
+    """A column of Arrow structs keeps its type, and all else in them, also lists with nothing at a place."""
+    fields = [("id", pa.int64()), ("geo", pa.struct([("place_id", pa.string())])), ("n", pa.list_(pa.int16()))]
+    kind = pd.ArrowDtype(pa.struct(fields))
+    cells = pd.Series([{"id": 2**60 + 1, "geo": {"place_id": "x"}, "n": [1, None]}] * 2, dtype=kind)
     frame = checked(COMPLIANT, GEO, raw=cells)
     clean = frame.compliance.apply()
     assert clean["raw"].dtype == kind
-    assert clean["raw"].tolist() == [{"id": 2**60 + 1, "geo": {"place_id": "x"}}, {"id": 2**60 + 1, "geo": None}]
+    assert clean["raw"].tolist() == [cells[0], {**cells[0], "geo": None}]
 
 
 def test_geo_data_that_cannot_be_read_is_told():

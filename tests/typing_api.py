@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 import xcompliance_pd as xc
 from xcompliance_pd.accessor import FrameAccessor, SeriesAccessor
+from xcompliance_pd.copies import CleanFile
 from xcompliance_pd.lifecycle import Snapshot
 
 
@@ -33,6 +34,10 @@ def checked_never_run() -> None:
         assert_type(xc.diff(posts, posts, "id", prefix="u_"), pd.DataFrame)
         assert_type(xc.jobs("users", status="expired", client=box.client), pd.DataFrame)
         assert_type(xc.attach("20", sent=posts["id"], type="tweets", client=box.client), xc.Run)
+        clean = xc.clean_file("a.jsonl", "b.jsonl", types=["tweets"], mode="redact", keep="lang", runs=run)
+        assert_type(clean, CleanFile)
+        assert_type(clean.counts, pd.DataFrame)
+        assert_type(clean.runs, tuple[xc.Run, ...])
         saved = xc.read_results("results.ndjson", checked_at="2026-11-23T20:15:00Z")
         assert_type(saved, xc.SavedResults)
         assert_type(xc.join(posts, "id", saved, sent="ids.txt"), pd.DataFrame)

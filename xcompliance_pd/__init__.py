@@ -27,6 +27,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
+    from .copies import clean_file
     from .differences import diff
     from .frames import check, explode_ids, join, stale, submit
     from .local_service import Sandbox
@@ -41,6 +42,7 @@ _LATER = {
     "stale": "frames",
     "diff": "differences",
     "explode_ids": "frames",
+    "clean_file": "copies",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -62,6 +64,7 @@ __all__ = [
     "stale",
     "diff",
     "explode_ids",
+    "clean_file",
     "Client",
     "Run",
     "runs",

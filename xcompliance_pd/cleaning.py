@@ -43,7 +43,7 @@ MARK = "change"  # the column of mode="mark", after the prefix
 _ASKED = np.array([DROPPED, GEO_BLANKED, REHYDRATE, UNKNOWN])  # by severity
 
 # The rows that the options of these names are for.
-_OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
+OPEN = {"unchecked": UNCHECKED, "invalid": INVALID, "unknown": UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -193,15 +193,15 @@ def plan(
     >>> changes(checked, plan(checked))[["row", "change", "reason", "columns"]].values.tolist()
     [[1, 'dropped', 'suspended', ''], [2, 'geo blanked', 'scrub_geo', 'lat']]
     """
-    _refuse(mode, {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}, keep)
+    refuse_options(mode, {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}, keep)
     verdicts = columns(frame, prefix, ["status", "action", "reason"])
     kinds = _reference_kinds(references)
-    change = _wanted(verdicts)
+    change = wanted(verdicts)
     for option, choice in (("unchecked", unchecked), ("invalid", invalid), ("unknown", unknown)):
-        rows = change == _OPEN[option]
+        rows = change == OPEN[option]
         if choice == "raise" and rows.any():
             raise InputError(
-                f"{int(rows.sum()):,} rows are {CHANGES[_OPEN[option]].removeprefix('kept: ')}, first at position "
+                f"{int(rows.sum()):,} rows are {CHANGES[OPEN[option]].removeprefix('kept: ')}, first at position "
                 f"{int(rows.argmax())}. compliance.changes() lists them; {option}='keep' keeps them, "
                 f"{option}='drop' treats them as rows to delete."
             )
@@ -306,7 +306,7 @@ def changes(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 # --------------------------------------------------------------------------- deciding
 
 
-def _refuse(mode: str, choices: dict[str, str], keep: object) -> None:
+def refuse_options(mode: str, choices: dict[str, str], keep: object) -> None:
     if mode not in MODES:
         raise InputError(f"mode={mode!r} is not known. Use mode='drop', 'redact' or 'mark'.")
     for option, choice in choices.items():
@@ -329,7 +329,7 @@ def _refuse_other(frame: pd.DataFrame, plan: Plan) -> None:
         raise InputError("The plan was made for another frame. Make it anew.")
 
 
-def _wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
+def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return what each row's verdict asks for; only those of known actions are ever carried out."""
     status, asked = verdicts["status"], _ASKED[severity(verdicts["action"], verdicts["reason"])]
     statuses = [status == "action_required", status == "unchecked", status == "invalid"]
@@ -338,7 +338,7 @@ def _wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
 
 def to_delete(verdicts: pd.DataFrame) -> Mask:
     """Return which rows are to be deleted by their verdict, which blanking geo data is not."""
-    return np.asarray(_wanted(verdicts) == DROPPED)
+    return np.asarray(wanted(verdicts) == DROPPED)
 
 
 def _records(
@@ -352,7 +352,7 @@ def _records(
         if column.dtype.kind in "biufcmM":
             continue  # numbers and times
         spots, cells, failed = [], [], 0
-        for row, cell in zip(rows.tolist(), column.iloc[rows].to_numpy(dtype=object), strict=True):
+        for row, cell in zip(rows.tolist(), column.iloc[rows].tolist(), strict=True):
             if not geo_rules.may_be_record(cell):
                 continue
             try:

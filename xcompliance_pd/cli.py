@@ -1,4 +1,4 @@
-"""The command line: ``xcompliance check FILE COLUMN``, ``runs``, ``jobs``, ``resume``, ``sandbox``."""
+"""The command line: ``xcompliance check FILE COLUMN``, ``apply``, ``runs``, ``jobs``, ``resume``, ``sandbox``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import client, doctor, frames, pieces, protocol, report, saved, tables
+from . import cleaning, client, copies, doctor, frames, pieces, protocol, report, saved, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .ids import Ints
 from .local_service import Sandbox
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"xcompliance: {error}", file=sys.stderr)
             if _can_go_on(error):
                 _tell_how_to_go_on(parsed, error.run_id)
-            if isinstance(error, AuthError) and not error.sent and parsed.run is _check:
+            if isinstance(error, AuthError) and not error.sent and parsed.run in (_check, _apply):
                 print("Or add --sandbox to try this command without an account.", file=sys.stderr)
             return FAILED
         except KeyboardInterrupt as interrupt:
@@ -76,6 +76,13 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
         return
     if getattr(parsed, "sandbox", False):
         print("The sandbox of this command is gone, and the run with it. Run the command again.", file=sys.stderr)
+        return
+    if parsed.run is _apply:
+        print(
+            "To go on, run the command again: it continues its unfinished runs. 'xcompliance runs' lists them; "
+            "--run RUN takes the verdicts of one that is done, without asking X again.",
+            file=sys.stderr,
+        )
         return
     if getattr(parsed, "author", None) or getattr(parsed, "references", None):
         print("To go on, run the same command again.", file=sys.stderr)
@@ -115,6 +122,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
     _add_outputs(check)
+
+    apply = commands.add_parser("apply", help="write a copy of a file without what is gone from X")
+    apply.set_defaults(run=_apply)
+    apply.add_argument("file", metavar="FILE", help="jsonl as twarc writes it or flat, parquet, csv, tsv")
+    apply.add_argument("column", metavar="COLUMN", nargs="?", help="with the IDs of a table or of flat records")
+    apply.add_argument("-o", "--output", metavar="CLEAN", required=True, help="where to write the copy")
+    apply.add_argument("--mode", choices=cleaning.MODES, default="drop", help="what becomes of what is gone")
+    apply.add_argument("--keep", metavar="NAME", action="append", default=[], help="redacted rows keep it; repeatable")
+    for option in cleaning.OPEN:
+        apply.add_argument(f"--{option}", choices=["keep", "drop", "raise"], default="keep", help=f"if it is {option}")
+    apply.add_argument("--changes", metavar="CSV", help="write a list of what is done")
+    apply.add_argument(
+        "--type", choices=["tweets", "posts", "users"], action="append", help="what to ask about; repeatable"
+    )
+    apply.add_argument("--run", metavar="RUN", action="append", default=[], dest="runs", help="take a run's verdicts")
+    apply.add_argument("--max-age", metavar="AGE", help="as in check")
+    apply.add_argument("--label", help="a name for the runs")
+    apply.add_argument("--fresh", action="store_true", help="start anew even if unfinished runs could be continued")
+    apply.add_argument("--sandbox", action="store_true", help="use a local service with invented verdicts; no account")
 
     listed = commands.add_parser("runs", help="list the runs on this machine")
     listed.set_defaults(run=_runs)
@@ -189,6 +215,40 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
     return _finish(
         parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
     )
+
+
+def _apply(parsed: argparse.Namespace) -> int:
+    if not parsed.sandbox:
+        return _apply_with(None, parsed)
+    with Sandbox() as box:
+        return _apply_with(box.client, parsed)
+
+
+def _apply_with(access: client.Client | None, parsed: argparse.Namespace) -> int:
+    clean = copies.clean_file(
+        parsed.file,
+        parsed.output,
+        parsed.column,
+        types=parsed.type,
+        mode=parsed.mode,
+        keep=parsed.keep,
+        unchecked=parsed.unchecked,
+        invalid=parsed.invalid,
+        unknown=parsed.unknown,
+        changes=parsed.changes,
+        runs=[client.open_run(run) for run in parsed.runs],
+        client=access or client.Client(),
+        label=parsed.label,
+        fresh=parsed.fresh,
+        max_age=parsed.max_age,
+    )
+    if any(run.id.startswith("sandbox-") for run in clean.runs):
+        print(card.SANDBOX)
+    print(copies.told(clean.counts))
+    print(f"Wrote {parsed.output}.")
+    for note in clean.notes:
+        print(note)
+    return UNPROVED if clean.unproved else 0
 
 
 def _resume(parsed: argparse.Namespace) -> int:

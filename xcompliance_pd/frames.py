@@ -142,7 +142,7 @@ def check(
     if not any(each.run or each.reuse for each in begun.values()) and not asked[0].ids.invalid.any():
         warn(NOTHING_SENT.format(asked[0].question.column))  # invalid rows were named already
     runs = {kind: each.run for kind, each in begun.items() if each.run is not None}
-    displays = _wait_for_all(runs, timeout, display, client_of(client).clock)
+    displays = wait_for_all(runs, timeout, display, client_of(client).clock)
     again = {kind: each.reuse for kind, each in begun.items() if each.run is None and each.reuse is not None}
     return _joined(checked, asked, {**runs, **again}, prefix, overwrite, displays)
 
@@ -286,7 +286,7 @@ def join(
     checked = _own(data)
     asked = [read(checked, question) for question in wanted]
     begun = {types[name]: refuse_no_run(each) for name, each in runs.items()}
-    displays = [display for _ in begun] if partial else _wait_for_all(begun, timeout, display, Clock())
+    displays = [display for _ in begun] if partial else wait_for_all(begun, timeout, display, Clock())
     return _joined(checked, asked, begun, prefix, overwrite, displays)
 
 
@@ -620,7 +620,7 @@ def wait(run: Run, timeout: float | None, display: Display) -> None:
         raise
 
 
-def _wait_for_all(runs: Mapping[JobType, Run], timeout: float | None, display: Display, clock: Clock) -> list[Display]:
+def wait_for_all(runs: Mapping[JobType, Run], timeout: float | None, display: Display, clock: Clock) -> list[Display]:
     """Wait for runs that go on side by side, the first on the caller's thread; return what shows each."""
     deadline = None if timeout is None else clock.monotonic() + timeout
     others = list(runs.values())[1:]

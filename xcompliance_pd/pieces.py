@@ -6,8 +6,9 @@ all rows at once; for them, and only if asked, a few bytes of each row are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 
 from . import frames, summary, verdicts
 from . import ids as id_rules
+from .cleaning import Plan
 from .client import Client
 from .errors import InputError
 from .frames import PREFIX
 from .ids import IdColumn, Part
+from .lifecycle import Snapshot
 from .outcome import Source
 from .run import Run
 from .tables import files
@@ -91,11 +94,97 @@ def check(
     label: str | None,
     overwrite: bool,
     fresh: bool,
-    max_age: str | None = None,
+    max_age: str | timedelta | None = None,
 ) -> Outcome:
     """Check a file's column of IDs; options and errors as those of :func:`xcompliance_pd.check`."""
     display = Display.choose()
     frames.refuse_existing(file.head(), PREFIX, overwrite)
+    run, source = _checked(file, column, display, type, client, label, fresh, max_age)
+    return _joined(file, column, wanted, run, source, display)
+
+
+def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
+    """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
+    display = Display.choose()
+    frames.refuse_existing(file.head(), PREFIX, overwrite)
+    id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
+    if not partial:
+        frames.wait(run, None, display)
+    return _joined(file, column, wanted, run, run.source(), display)
+
+
+def clean(
+    file: Parquet,
+    column: str | None,
+    output: Path,
+    plan: Callable[[pd.DataFrame], Plan],
+    *,
+    type: str | None,
+    client: Client | None,
+    run: Run | None,
+    label: str | None,
+    fresh: bool,
+    max_age: str | timedelta | None,
+) -> tuple[Run | None, bool]:
+    """Write what plans leave of a file: by its verdict columns, or with `column` by those of a run.
+
+    Parameters
+    ----------
+    file : Parquet
+    column : str or None
+        The IDs to check; None if the file has verdict columns.
+    output : Path
+    plan : callable
+        Makes the plan of a piece.
+    type, client, label, fresh, max_age
+        As in :func:`xcompliance_pd.check`.
+    run : Run or None
+        Takes its verdicts instead of asking X; it is waited for.
+
+    Returns
+    -------
+    run : Run or None
+        None if there was none.
+    unproved : bool
+        Whether a row that holds an ID, or something in its place, is unchecked.
+    """
+    if column is None:
+        with files.replacing(output) as raw:
+            file.clean(raw, plan)
+        return None, False
+    display = Display.choose()
+    if run is None:
+        run, source = _checked(file, column, display, type, frames.client_of(client), label, fresh, max_age)
+    else:
+        frames.wait(run, None, display)
+        source = run.source()
+    snapshot = None if run is None else run.snapshot()
+    if snapshot is not None:
+        frames.warn_unproved(snapshot)
+    tally = _Tally(file.rows, (), verdicts.join(_NO_IDS, []) if source is None else source.blank())
+    try:
+        with files.replacing(output) as raw:
+            file.clean(raw, plan, _tables(file, column, source, tally))
+    except (InputError, KeyboardInterrupt) as error:
+        error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
+        raise
+    _warn_lost(source, snapshot, tally)
+    if snapshot is not None:
+        display.close(snapshot)
+    return run, tally.unproved
+
+
+def _checked(
+    file: Parquet,
+    column: str,
+    display: Display,
+    type: str | None,
+    client: Client,
+    label: str | None,
+    fresh: bool,
+    max_age: str | timedelta | None,
+) -> tuple[Run | None, Source | None]:
+    """Send the IDs of a column and wait; return the run, if anything was sent, and where verdicts are, if any."""
     invalid = 0
 
     def parts() -> Iterator[Part]:
@@ -112,17 +201,16 @@ def check(
         frames.wait(run, None, display)
     elif not reuse and not invalid:  # they were named already
         frames.warn(frames.NOTHING_SENT.format(column))
-    return _joined(file, column, wanted, run, frames.source_of(reuse) if run is None else run.source(), display)
+    return run, frames.source_of(reuse) if run is None else run.source()
 
 
-def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
-    """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
-    display = Display.choose()
-    frames.refuse_existing(file.head(), PREFIX, overwrite)
-    id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
-    if not partial:
-        frames.wait(run, None, display)
-    return _joined(file, column, wanted, run, run.source(), display)
+def _tables(file: Parquet, column: str, source: Source | None, tally: _Tally) -> Iterator[pd.DataFrame]:
+    """Yield the verdict columns of each piece, which are counted."""
+    for number, series in enumerate(file.column(column)):
+        ids = id_rules.parse(series, column)
+        table = verdicts.join(ids, []) if source is None else source.verdicts(ids, number)
+        tally.add(ids, table)
+        yield table.add_prefix(PREFIX)
 
 
 def _joined(
@@ -132,29 +220,26 @@ def _joined(
     if snapshot is not None:
         frames.warn_unproved(snapshot)
     tally = _Tally(file.rows, wanted.keep, verdicts.join(_NO_IDS, []) if source is None else source.blank())
-
-    def tables() -> Iterator[pd.DataFrame]:
-        for number, series in enumerate(file.column(column)):
-            ids = id_rules.parse(series, column)
-            table = verdicts.join(ids, []) if source is None else source.verdicts(ids, number)
-            tally.add(ids, table)
-            yield table.add_prefix(PREFIX)
-
+    tables = _tables(file, column, source, tally)
     try:
         if wanted.output is None:
-            for _ in tables():
+            for _ in tables:
                 pass
         else:
             with files.replacing(Path(wanted.output)) as output:
-                file.write(output, tables(), column, wanted.excel_safe)
+                file.write(output, tables, column, wanted.excel_safe)
     except (InputError, KeyboardInterrupt) as error:
         error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
         raise
-    if source is not None and source.reused and (snapshot is None or snapshot.state == "done"):
-        frames.warn_lost(tally.unheard - (0 if snapshot is None else snapshot.unproved))
+    _warn_lost(source, snapshot, tally)
     if snapshot is not None:
         display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
     return Outcome(tally.counts, file.rows, tally.named, tally.unproved, run, tally.frame(column))
+
+
+def _warn_lost(source: Source | None, snapshot: Snapshot | None, tally: _Tally) -> None:
+    if source is not None and source.reused and (snapshot is None or snapshot.state == "done"):
+        frames.warn_lost(tally.unheard - (0 if snapshot is None else snapshot.unproved))
 
 
 class _Tally:

@@ -110,6 +110,17 @@ def read(path: str | Path) -> Table:
     return _read_jsonl(path, data) if format == "jsonl" else _read_delimited(path, format, data)
 
 
+def format_of(path: str | Path) -> str:
+    """Return the format that a file's name stands for: ``csv``, ``tsv``, ``list``, ``jsonl`` or ``parquet``.
+
+    Raises
+    ------
+    InputError
+        It stands for none of them.
+    """
+    return _format(Path(path))[0]
+
+
 def _format(path: Path) -> tuple[str, bool]:
     """Return the format that a name stands for, and whether the file is packed."""
     packed = path.suffix.lower() == ".gz"

@@ -6,16 +6,18 @@ values, types, descriptions and row groups are what they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..cleaning import CHANGES, DROPPED, MARK, Plan
 from ..errors import InputError
 from . import files
 
@@ -53,8 +55,7 @@ class Parquet:
         """Return the first rows, which show the columns and what they hold."""
         batch = next(self._batches(HEAD), None)
         table = self._schema.empty_table() if batch is None else pa.Table.from_batches([batch])
-        columns = {n: pd.arrays.ArrowExtensionArray(_readable(column)) for n, column in enumerate(table.columns)}
-        return pd.DataFrame(columns, index=range(table.num_rows)).set_axis(table.column_names, axis=1)
+        return _frame(table)
 
     def column(self, name: str) -> Iterator[pd.Series]:
         """Yield a column in pieces, at least one, under positions from 0; cut the same each time."""
@@ -97,6 +98,44 @@ class Parquet:
                 # As one row group, also if there is no row in it.
                 writer.write_table(table, row_group_size=max(table.num_rows, 1))
 
+    def clean(
+        self,
+        file: BinaryIO,
+        plan: Callable[[pd.DataFrame], Plan],
+        verdicts: Iterator[pd.DataFrame] | None = None,
+    ) -> None:
+        """Write the rows as plans want them, row group by row group, with the file's own schema.
+
+        Parameters
+        ----------
+        file : file
+        plan : callable
+            Returns the plan for a piece: a frame of all columns, with the verdict columns.
+        verdicts : iterator of DataFrame, optional
+            The verdict columns in pieces, if the file has none; they are not written.
+
+        Raises
+        ------
+        InputError
+            A column that has to lose cells cannot have missing values.
+        """
+        pieces = self._pieces() if self._file.num_row_groups else iter([self._schema.empty_table()])
+        pairs = (
+            ((piece, None) for piece in pieces) if verdicts is None else _side_by_side(pieces, map(_arrow, verdicts))
+        )
+        writer = None
+        try:
+            for piece, beside in pairs:
+                frame = _frame(piece)
+                if beside is not None:
+                    frame = pd.concat([frame, _frame(beside)], axis=1)
+                table = _cleaned(piece, plan(frame))
+                writer = writer or pq.ParquetWriter(file, table.schema, compression=self._compression())
+                writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        finally:
+            if writer is not None:
+                writer.close()
+
     def _batches(self, rows: int, **selection: Any) -> Iterator[Any]:
         try:
             yield from self._file.iter_batches(batch_size=rows, **selection)
@@ -137,6 +176,34 @@ def _readable(column: Any) -> Any:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     kind = pa.large_string() if str(kind) == "string_view" else kind
     return column if kind == column.type else column.cast(kind)
+
+
+def _frame(table: Any) -> pd.DataFrame:
+    columns = {n: pd.arrays.ArrowExtensionArray(_readable(column)) for n, column in enumerate(table.columns)}
+    return pd.DataFrame(columns, index=range(table.num_rows)).set_axis(table.column_names, axis=1)
+
+
+def _cleaned(piece: Any, plan: Plan) -> Any:
+    """Return a piece as a plan wants it: without rows and cells that go, and with the change if it is marked."""
+    if plan.mode == "mark":
+        words = pa.DictionaryArray.from_arrays(pa.array(plan.change), pa.array(CHANGES, pa.string()))
+        return piece.append_column(plan.prefix + MARK, words)
+    columns = piece.columns
+    for at, (rows, cells) in plan.rewritten.items():
+        place = np.arange(piece.num_rows)
+        place[rows] = piece.num_rows + np.arange(len(rows))
+        new = pa.array(cells, columns[at].type)
+        columns[at] = pa.chunked_array([*columns[at].chunks, new]).unify_dictionaries().take(pa.array(place))
+    for at, lost in plan.blank.items():
+        if at < len(columns) and lost.any():
+            if not piece.schema.field(at).nullable:
+                raise InputError(
+                    f"Column {piece.schema.field(at).name!r} must lose cells and cannot have missing values. "
+                    "Write the file again with a schema that allows them."
+                )
+            columns[at] = columns[at].take(pa.array(np.arange(piece.num_rows), mask=lost))
+    table = pa.Table.from_arrays(columns, schema=piece.schema)
+    return table.filter(pa.array(plan.change != DROPPED))
 
 
 def _series(chunks: list[Any], kind: Any, name: str, start: int) -> pd.Series:
