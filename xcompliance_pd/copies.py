@@ -427,7 +427,7 @@ class _Lines:
         self._log = log
         self._counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
         self._keep = frozenset(choice.keep)
-        self._warned = False  # of what is invalid
+        self._bad = _Bad()
 
     def clean(self, ask: _Ask) -> CleanFile:
         """Find out where the verdicts are, have them, and write."""
@@ -480,6 +480,8 @@ class _Lines:
             runs = ask.runs
         else:
             runs = self._begin(ask, asked, spill)
+        if self._bad:
+            frames.warn(f"{self._bad.told(self._lines.path)} They are not sent.")
         # X takes one job of posts and one of users at a time
         displays = frames.wait_for_all({JobType(run.type): run for run in runs}, None, Display.choose(), Clock())
         for run, display in zip(runs, displays, strict=False):  # one display if there is no run
@@ -509,7 +511,8 @@ class _Lines:
 
     def _parts(self, asked: tuple[JobType, ...], spill: Spill) -> Iterator[tuple[Ints, ...]]:
         """Yield, and put away, how many lines a part has, its posts, its users, and who wrote which post."""
-        bad = _Bad()
+        spill.clear()  # they may be asked for again
+        bad = self._bad = _Bad()
         told, count = Named([], [], []), 0
         for number, line in enumerate(self._lines, 1):
             count += 1
@@ -523,9 +526,6 @@ class _Lines:
             raise InputError(
                 f"{bad.told(self._lines.path)} Nothing was sent. Repair them; invalid='keep' keeps them as they are."
             )
-        if bad:
-            self._warned = True
-            frames.warn(f"{bad.told(self._lines.path)} They are not sent.")
 
     def _gather(self, line: bytes, number: int, asked: tuple[JobType, ...], told: Named, bad: _Bad) -> None:
         record = self._read(line)
@@ -627,7 +627,7 @@ class _Lines:
                 for change in changes:
                     self._tell(number, change, log)
         counts = _table(self._counted)
-        _warn(counts, {}, INVALID if self._warned else None)
+        _warn(counts, {}, INVALID if self._bad else None)
         return CleanFile(self._output, counts, runs, _unchecked(counts))
 
     def _unread(self, number: int, line: bytes, log: Any) -> bytes:

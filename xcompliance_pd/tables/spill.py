@@ -31,6 +31,12 @@ class Spill:
             ) from None
         self._rows, self._width = self._rows + 1, len(arrays)
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._rows = 0
+
     def __iter__(self) -> Iterator[tuple[NDArray[np.int64], ...]]:
         """Yield the rows. No row may be added, and no other pass begun, before this one is over."""
         self._file.seek(0)
