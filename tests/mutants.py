@@ -576,6 +576,20 @@ MUTANTS = [
         "clean_file",
     ),
     Mutant(
+        "a copy that does not say what it retweets stays",
+        "records.py",
+        "        if stored.id in self._known.repeats and",
+        "        if False and",
+        "clean_file",
+    ),
+    Mutant(
+        "a retweet of a gone author's post stays elsewhere",
+        "copies.py",
+        'self._hanging(spill, posts_of, _POSTS, "posts", orphans)',
+        'self._hanging(spill, posts_of, _POSTS, "posts")',
+        "clean_file",
+    ),
+    Mutant(
         "includes are not cleaned",
         "records.py",
         '        found += [_post(post, ("includes", "tweets", n), CUT) for',

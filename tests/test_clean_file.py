@@ -103,6 +103,19 @@ def test_a_retweet_goes_with_what_it_retweets(here: Path) -> None:
     assert done.counts["cause"].tolist() == ["", "retweeted post", ""]
 
 
+def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
+    """That a post retweets a gone one, or whose it is, may be said in another line only; every copy of it goes."""
+    save(
+        {"id": IDS[0], "text": "a copy that does not say what it is"},
+        {"id": IDS[0], "text": "x", "referenced_tweets": [{"type": "retweeted", "id": IDS[1]}]},
+        {"id": IDS[2], "text": "nor whose"},
+        {"id": IDS[2], "text": "x", "author_id": USERS[0]},
+        {"id": IDS[3], "text": "stays"},
+    )
+    clean(delete(IDS[1]), delete(USERS[0]))
+    assert [record["id"] for record in saved()] == [IDS[3]]
+
+
 def test_an_author_takes_the_posts_along(here: Path) -> None:
     """Posts of a gone author go, also a retweet of one whose author only another line tells; so does the profile."""
     save(

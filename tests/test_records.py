@@ -83,7 +83,9 @@ class Fates:
         changes = {"deleted": DROPPED, "suspended": DROPPED, "scrub_geo": GEO_BLANKED, None: KEPT}
         posts = {id: Verdict(changes[self.posts.get(str(id))]) for id in told.posts}
         users = {id: Verdict(changes[self.users.get(str(id))]) for id in told.users}
-        return Known(posts, users, {post for post, author in told.written if users[author].change == DROPPED})
+        orphans = {post for post, author in told.written if users[author].change == DROPPED}
+        gone = orphans | {post for post, verdict in posts.items() if verdict.change == DROPPED}
+        return Known(posts, users, orphans, {post for post, other in told.retweets if other in gone})
 
 
 @given(st.one_of(st.dictionaries(words, plain, max_size=6), flat, pages), writers, st.sampled_from(["drop", "redact"]))

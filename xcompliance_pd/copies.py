@@ -26,7 +26,7 @@ from . import ids as id_rules
 from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
 from .client import Client
 from .errors import InputError
-from .frames import PREFIX, Begun
+from .frames import NO_IDS, PREFIX, Begun
 from .ids import IdColumn, Ints, Part
 from .outcome import Source
 from .protocol import JobType
@@ -35,7 +35,7 @@ from .run import Run
 from .runner import Clock
 from .tables import Table, files, jsonl
 from .tables.spill import Spill
-from .verdicts import VERDICT_COLUMNS
+from .verdicts import VERDICT_COLUMNS, locate
 from .widgets.live import Display
 
 PART = 1 << 17  # IDs of a part of a file, as often as they stand there
@@ -519,14 +519,14 @@ class _Lines:
     def _parts(self, asked: tuple[JobType, ...]) -> Iterator[tuple[Ints, ...]]:
         """Yield the parts of the file."""
         bad = _Bad()
-        told, count = Named([], [], []), 0
+        told, count = Named([], [], [], []), 0
         for number, line in enumerate(self._lines, 1):
             count += 1
             if line.strip():
                 self._gather(line, number, asked, told, bad)
             if len(told.posts) + len(told.users) >= PART:
                 yield _row(count, told)
-                told, count = Named([], [], []), 0
+                told, count = Named([], [], [], []), 0
         yield _row(count, told)
         if bad and self._choice.invalid == "raise":
             raise InputError(
@@ -545,6 +545,7 @@ class _Lines:
         told.posts.extend(mine.posts)
         told.users.extend(mine.users)
         told.written.extend(mine.written)
+        told.retweets.extend(mine.retweets)
         for stored in record.all():
             if stored.id is None and (JobType.USERS if stored.is_user else JobType.TWEETS) in asked:
                 bad.add(number, line=False)
@@ -555,27 +556,30 @@ class _Lines:
         self, spill: Spill, asked: tuple[JobType, ...], sources: dict[JobType, Source]
     ) -> Iterator[tuple[int, bytes, Record | None, Known, Verdict | None]]:
         """Yield each line with what is known of its IDs."""
-        orphans = self._orphans(spill, sources.get(JobType.USERS))
+        posts_of, users_of = sources.get(JobType.TWEETS), sources.get(JobType.USERS)
+        orphans = self._hanging(spill, users_of, _USERS, "users")
+        repeats = self._hanging(spill, posts_of, _POSTS, "posts", orphans)
         lines = enumerate(self._lines, 1)
-        for number, (count, posts, users, *_) in enumerate(spill):
+        for number, row in enumerate(spill):
+            posts = row[_POSTS]
             known = Known(
-                self._known(sources.get(JobType.TWEETS), posts, number, "posts") if JobType.TWEETS in asked else None,
-                self._known(sources.get(JobType.USERS), users, number, "users") if JobType.USERS in asked else None,
-                frozenset(np.intersect1d(posts, orphans, assume_unique=True).tolist()),
+                self._known(posts_of, posts, number, "posts") if JobType.TWEETS in asked else None,
+                self._known(users_of, row[_USERS], number, "users") if JobType.USERS in asked else None,
+                *(frozenset(posts[locate(hanging, posts) >= 0].tolist()) for hanging in (orphans, repeats)),
             )
-            for place, line in islice(lines, int(count[0])):
+            for place, line in islice(lines, int(row[_COUNT][0])):
                 yield place, line, self._read(line) if line.strip() else None, known, None
         for _ in lines:  # to the end, so that it is known to be the same file
             pass
 
-    def _orphans(self, spill: Spill, source: Source | None) -> Ints:
-        """Return the posts whose author is gone; all that is kept of the whole file."""
-        found = [frames.NO_IDS]
-        if source is not None:
-            for number, (_, _, users, posts, authors) in enumerate(spill):
-                known = self._known(source, users, number, "users")
-                gone = np.array([id for id, verdict in known.items() if verdict.change == DROPPED], dtype=np.int64)
-                found.append(posts[np.isin(authors, gone)])
+    def _hanging(self, spill: Spill, source: Source | None, on: int, what: str, gone_anyway: Ints = NO_IDS) -> Ints:
+        """Return the posts whose author is gone, or that retweet what is: all that is kept of the whole file."""
+        found = [NO_IDS]
+        for number, row in enumerate(spill):
+            known = self._known(source, row[on], number, what)
+            gone = np.array([id for id, verdict in known.items() if verdict.change == DROPPED], dtype=np.int64)
+            posts, hang_on = row[_HANGING[on]], row[_HANGING[on] + 1]
+            found.append(posts[locate(id_rules.union([gone, gone_anyway]), hang_on) >= 0])
         return id_rules.distinct(np.concatenate(found))
 
     def _known(self, source: Source | None, ids: Ints, part: int, what: str) -> dict[int, Verdict]:
@@ -655,17 +659,23 @@ class _Lines:
 
 def _surveyed(spill: Spill, kind: JobType, now: float) -> Iterator[Part]:
     """Yield what a run needs of each part of the file."""
-    for _, posts, users, *_ in spill:
-        ids = users if kind is JobType.USERS else posts
+    for row in spill:
+        ids = row[_USERS if kind is JobType.USERS else _POSTS]
         odd = round(id_rules.implausible_posts(ids, now) * len(ids))
         yield Part(ids, len(ids), len(ids), 0, odd, ())
 
 
+# One part of a file is a row: its count of lines, its posts, its users; posts and who wrote them; posts and what they
+# retweet.
+_COUNT, _POSTS, _USERS, _WRITTEN, _RETWEETS = 0, 1, 2, 3, 5
+_HANGING = {_USERS: _WRITTEN, _POSTS: _RETWEETS}
+
+
 def _row(count: int, told: Named) -> tuple[Ints, ...]:
-    """Return one part of the file: its count of lines, its posts, its users, and who wrote which post."""
-    written = np.array(told.written, dtype=np.int64).reshape(-1, 2)
+    """Return one part of the file."""
     posts, users = (id_rules.distinct(np.array(ids, dtype=np.int64)) for ids in (told.posts, told.users))
-    return np.array([count], dtype=np.int64), posts, users, written[:, 0], written[:, 1]
+    pairs = [np.array(pairs, dtype=np.int64).reshape(-1, 2).T for pairs in (told.written, told.retweets)]
+    return np.array([count], dtype=np.int64), posts, users, *pairs[0], *pairs[1]
 
 
 @contextlib.contextmanager

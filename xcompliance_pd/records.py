@@ -28,6 +28,7 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 # What of a reference or a mention is the referring post's own, and not a copy of somebody else's post or profile.
 _REFERENCE = frozenset({"type", "id"})
 _MENTION = frozenset({"start", "end", "username", "id"})
+_NAME = frozenset({"id", "id_str"})
 _POSTS_IN_A_POST = ("retweeted_status", "quoted_status")
 _USERS_IN_A_POST = ("author", "user", "in_reply_to_user")
 _POSTS_OF_A_USER = ("pinned_tweet", "status")
@@ -52,7 +53,8 @@ class Verdict(NamedTuple):
 
 
 _FINE, _NOT_ASKED, _NO_ID = Verdict(KEPT), Verdict(UNCHECKED), Verdict(INVALID)
-_ORPHAN = Verdict(DROPPED, "delete")  # which of its authors' verdicts it was, another record tells
+# Whose verdict it was, an author's or that of what it retweets, another record tells.
+_ELSEWHERE = Verdict(DROPPED, "delete")
 
 
 class Change(NamedTuple):
@@ -74,13 +76,14 @@ class Known:
     ----------
     posts, users : mapping of int to Verdict, or None
         None if nobody asked about IDs of this type. An ID that is not there is unchecked.
-    orphans : collection of int
-        Posts whose author is gone, also if that is only said in another record.
+    orphans, repeats : collection of int
+        Posts whose author is gone, and retweets of posts that are gone, also if only another record says so.
     """
 
     posts: Mapping[int, Verdict] | None
     users: Mapping[int, Verdict] | None
     orphans: Collection[int] = ()
+    repeats: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +169,12 @@ class Record:
 
 
 class Named(NamedTuple):
-    """The IDs in some records on whose verdicts something depends, and who wrote which post."""
+    """The IDs in some records on whose verdicts something depends, and which post hangs on which author and post."""
 
     posts: list[int]
     users: list[int]
     written: list[tuple[int, int]]
+    retweets: list[tuple[int, int]]
 
 
 def read(line: bytes, column: str | None = None, row: JobType = JobType.TWEETS) -> Record:
@@ -239,9 +243,9 @@ def named(records: Iterable[Record]) -> Named:
     Examples
     --------
     >>> named([read(b'{"id": "22", "author_id": "7", "referenced_tweets": [{"type": "retweeted", "id": "21"}]}')])
-    Named(posts=[22, 21], users=[7], written=[(22, 7)])
+    Named(posts=[22, 21], users=[7], written=[(22, 7)], retweets=[(22, 21)])
     """
-    told = Named([], [], [])
+    told = Named([], [], [], [])
     for record in records:
         for stored in record.all():
             own = [] if stored.id is None else [stored.id]
@@ -251,6 +255,7 @@ def named(records: Iterable[Record]) -> Named:
                 told.posts.extend(own + list(stored.retweeted))
                 told.users.extend(stored.authors)
                 told.written.extend((id, author) for id in own for author in stored.authors)
+                told.retweets.extend((id, post) for id in own for post in stored.retweeted)
     return told
 
 
@@ -375,9 +380,10 @@ def _post(
             inner.append(_post(reference, (*path, "referenced_tweets", place), Only(_REFERENCE)))
     for key in _POSTS_IN_A_POST:
         if _has_id(value.get(key)):
-            inner.append(_post(value[key], (*path, key), NULL))
             if key == "retweeted_status":
-                retweeted.append(inner[-1].id)
+                retweeted.append(_own_id(value[key]))
+            if not _NAME.issuperset(value[key]):
+                inner.append(_post(value[key], (*path, key), NULL))
     inner += [_user(value[key], (*path, key), NULL) for key in _USERS_IN_A_POST if _has_id(value.get(key))]
     _mentions(value, path, inner)
     known = tuple(author for author in dict.fromkeys(authors) if author is not None)
@@ -476,10 +482,12 @@ class _Work:
         own = self._own(stored)
         others = [(_of(users, author), "author") for author in stored.authors if users is not None]
         if stored.id in self._known.orphans and not stored.is_user:
-            others.append((_ORPHAN, "author"))
+            others.append((_ELSEWHERE, "author"))
+        if stored.id in self._known.repeats and not stored.is_user:
+            others.append((_ELSEWHERE, "retweeted post"))
         others += [(_of(posts, post), "retweeted post") for post in stored.retweeted if posts is not None]
         if any(post in self._known.orphans for post in stored.retweeted):
-            others.append((_ORPHAN, "retweeted post"))
+            others.append((_ELSEWHERE, "retweeted post"))
         for told in ((own, ""), *others):
             if told[0].change == DROPPED:
                 return told
