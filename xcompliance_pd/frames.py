@@ -20,7 +20,7 @@ from .client import Client
 from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
-from .lifecycle import Snapshot
+from .lifecycle import Snapshot, remembered
 from .protocol import JobType
 from .run import Run
 from .runner import Clock
@@ -212,11 +212,12 @@ def join(
 
 
 def refuse_no_run(run: object) -> None:
-    """Raise InputError unless this is a run."""
+    """Raise InputError unless this is a run, and LedgerError if it was forgotten."""
     if isinstance(run, SavedResults):
         raise InputError("A result file is joined to a pandas frame only: compute the frame first, or join a run.")
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
+    remembered(run.record)
 
 
 def _join_saved(

@@ -15,7 +15,8 @@ import pandas as pd
 from . import outcome, results, verdicts
 from .errors import ComplianceError, LedgerError, WaitTimeout
 from .ids import IdColumn
-from .lifecycle import RunRecord, Snapshot
+from .ledger import Ledger
+from .lifecycle import RunRecord, Snapshot, remembered
 from .runner import Runner
 from .verdicts import Covered
 from .widgets import card, live
@@ -75,7 +76,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``running``, ``waiting``, ``done``, ``failed`` or ``stopped``."""
+        """``running``, ``waiting``, ``done``, ``failed``, ``stopped`` or ``forgotten``."""
         return self.snapshot().state
 
     def snapshot(self) -> Snapshot:
@@ -111,8 +112,9 @@ class Run:
     # ----------------------------------------------------------------- driving
 
     def start(self) -> Run:
-        """Drive the run in a background thread until it ends; return at once."""
+        """Drive the run in a background thread until it ends; return at once. LedgerError if it was forgotten."""
         with self._guard:
+            remembered(self.record)
             busy = self._live() and not self._stop.is_set()
             if not busy and not self.done():
                 self._error = None
@@ -165,7 +167,10 @@ class Run:
             `timeout` or the request budget is used up, or somebody called `stop`.
         RemoteError
             Something that waiting does not cure.
+        LedgerError
+            The run was forgotten, or cannot be read.
         """
+        remembered(self.record)
         deadline = None if timeout is None else self._runner.clock.monotonic() + timeout
         show: Watch = watch or (lambda snapshot: None)
         thread = self._thread
@@ -186,7 +191,11 @@ class Run:
             finally:
                 self._waiting = None
                 self._call_back()
-        if not self.done():
+        return self._ended()
+
+    def _ended(self) -> Run:
+        """Return itself if the run has ended, and still is there."""
+        if not remembered(self.record).ended:
             raise self._unfinished()
         return self
 
@@ -279,7 +288,7 @@ class Run:
             This service cannot cancel jobs, as X's could not before September 2026. Nothing was changed, and the run
             can go on.
         LedgerError
-            Another process drives the run.
+            Another process drives the run, or it was forgotten.
         WaitTimeout
             `timeout` is used up.
 
@@ -292,6 +301,7 @@ class Run:
         >>> run.record.batches[0].reason
         'cancelled'
         """
+        remembered(self.record)
         if self._stop.is_set():
             self.stop()  # a thread that was told to stop holds the lock until its exchange is over
         self._cancel.set()
@@ -373,9 +383,7 @@ class Run:
         self.add_done_callback(wake)  # first, so that no end is missed
         self.start()
         yield from through
-        if not self.done():
-            raise self._unfinished()
-        return self
+        return self._ended()
 
     # ----------------------------------------------------------------- what came of it
 
@@ -392,6 +400,8 @@ class Run:
         ------
         JobError
             A batch failed.
+        LedgerError
+            The run was forgotten, or its files are not what was verified.
         """
         self.wait(timeout)
         self.raise_if_dead()
@@ -425,13 +435,44 @@ class Run:
             raise error
 
     def forget(self) -> None:
-        """Delete the run's IDs and results from this machine. A remote job that runs is left to end by itself."""
+        """Delete the run's IDs and results from this machine. Its record stays, with its counts, and so does `applied`.
+
+        What stays tells no ID: counts, times, checksums, the label, and the jobs' IDs. A run that has not ended counts
+        as ended then; a remote job that runs is left to end by itself.
+
+        Raises
+        ------
+        LedgerError
+            Another process drives the run, or the disk cannot be written.
+
+        Notes
+        -----
+        A checksum confirms a guess. That of a whole set of IDs confirms only a guess of the whole set, which is easy
+        for a set of one. Deleting the run's folder deletes these, too.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+        >>> with xc.Sandbox(findings=[]) as box:
+        ...     run = xc.submit(posts, "id", client=box.client).wait()
+        ...     run.forget()
+        ...     box.client.runs()[["state", "ids"]].values.tolist()
+        [['forgotten', 1]]
+        """
+        self._delete(lambda ledger: ledger.forget(self.id, self._runner.clock.now()))
+
+    def discard(self) -> None:
+        """Delete the run with its record, as if it had never been: for a mere trial, such as the doctor's."""
+        self._delete(lambda ledger: ledger.discard(self.id))
+
+    def _delete(self, delete: Callable[[Ledger], None]) -> None:
         self.stop()
         lock = self._runner.ledger.drive_lock(self.id)
         if not self._runner.ledger.take(lock):
             raise LedgerError(f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id)
         try:
-            self._runner.ledger.forget(self.id)
+            delete(self._runner.ledger)
             self._runner.drop(self.id)
         finally:
             lock.release()
