@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 # Floors of docs/architecture.md, and within a floor the order in which rooms may import one another.
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
-    ["digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "cleaning", "lifecycle"],
+    ["digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "cleaning", "audit", "terms", "lifecycle"],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "saved", "resumable", "runner", "run", "client"],
     ["report", "frames", "panels", "local_service", "accessor", "dask_frames", "pieces", "doctor", "cli", "__init__"],

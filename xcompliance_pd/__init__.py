@@ -27,7 +27,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
-    from .frames import check, join, submit
+    from .frames import check, join, policy, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -37,6 +37,7 @@ _LATER = {
     "check": "frames",
     "submit": "frames",
     "join": "frames",
+    "policy": "frames",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -55,6 +56,7 @@ __all__ = [
     "check",
     "submit",
     "join",
+    "policy",
     "Client",
     "Run",
     "runs",

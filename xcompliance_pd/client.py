@@ -101,6 +101,11 @@ class Client:
     def _runner_over(self, transport: Transport, max_requests: int) -> Runner:
         return Runner(self._ledger, transport, self._poll_interval, max_requests, self.clock, self._resumable_above)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The runs on disk."""
+        return self._ledger
+
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
 

@@ -32,7 +32,7 @@ import google_crc32c
 import numpy as np
 import platformdirs
 
-from . import lifecycle
+from . import audit, lifecycle
 from .digest import Digest, Grade
 from .errors import LedgerError
 from .ids import Slice, encode
@@ -42,7 +42,8 @@ from .protocol import JobType
 HOME_VARIABLE = "XCOMPLIANCE_HOME"
 SCHEMA = 1
 PIECE = 1 << 20  # bytes of a file in memory at once while it is only checked
-STAYS = frozenset({"run.json", "applied.jsonl", "lock"})  # of a run that is forgotten; all else goes, whatever it is
+APPLIED = "applied.jsonl"
+STAYS = frozenset({"run.json", APPLIED, "lock"})  # of a run that is forgotten; all else goes, whatever it is
 PEEKS, PEEK = 16, 1 << 10  # places of an ID file that a look into it reads, and bytes at each: some fifty IDs
 
 
@@ -217,6 +218,43 @@ class Ledger:
         with _disk_errors(folder):
             (folder / "run.json").unlink(missing_ok=True)  # first, so that half a run is no run
             shutil.rmtree(folder)
+
+    # ----------------------------------------------------------------- what was done with a run's verdicts
+
+    def has(self, run_id: str) -> bool:
+        """Whether there is such a run; it need not be readable."""
+        path = self.folder(run_id) / "run.json"
+        with _disk_errors(path):
+            return path.exists()
+
+    def applied(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the records of what was done with a run's verdicts, oldest first, as they stand in the file."""
+        path = self.folder(run_id) / APPLIED
+        with _disk_errors(path):
+            return audit.read(path.read_bytes()) if path.exists() else []
+
+    def record_applied(self, run_id: str, entry: audit.Record, rows: int) -> None:
+        """Append a record to a run's chain, for good.
+
+        Parameters
+        ----------
+        run_id : str
+        entry : mapping
+            From :func:`xcompliance_pd.audit.entry`.
+        rows : int
+            How many rows name the run.
+        """
+        path = self.folder(run_id) / APPLIED
+        with self.planning(), _disk_errors(path), _appending(path) as file:  # planning: no two at once
+            written = file.read()
+            torn = written[written.rfind(b"\n") + 1 :]
+            if torn and audit.read(torn) == [{}]:  # it was never written to its end
+                file.truncate(len(written) - len(torn))
+                written, torn = written[: -len(torn)], b""
+            records = audit.read(written)
+            previous = records[-1].get("sha256") if records else None
+            file.seek(len(written))
+            file.write((b"\n" if torn else b"") + audit.line(audit.sealed(entry, run_id, rows, previous)))
 
     # ----------------------------------------------------------------- files of a batch
 
@@ -406,6 +444,17 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _appending(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that is made if need be, to be read and added to; when this ends, it is on the disk."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    with os.fdopen(handle, "r+b") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import outcome, results, verdicts
+from . import audit, outcome, results, verdicts
 from .errors import ComplianceError, LedgerError, WaitTimeout
 from .ids import IdColumn
 from .ledger import Ledger
@@ -426,6 +426,32 @@ class Run:
         """Return where the verdicts of the finished batches are, for processes that have no client; they are read."""
         self._runner.drop(self.id)
         return outcome.source(self._runner.ledger, self.record)
+
+    def applied(self) -> pd.DataFrame:
+        """Return the records of what `df.compliance.apply` did with this run's verdicts, oldest first.
+
+        They are in the run's folder, and stay when the run is forgotten.
+
+        Returns
+        -------
+        DataFrame
+            `applied_at` (UTC), `mode`, `rows_before`, `rows_after`, the rows of each change by its name ("kept",
+            "dropped", "geo blanked" ...), `columns_before`, `columns_after` (dicts: a column's name, its SHA-256),
+            `software`, `sha256` (the record's own), and `holds`: whether the record is as it was written and follows
+            the one before it, see :mod:`xcompliance_pd.audit`. Counts are those of the whole frame, of which other rows
+            may name other runs.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+        >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
+        ...     run = xc.submit(posts, "id", client=box.client)
+        ...     clean = posts.compliance.join("id", run).compliance.apply(client=box.client)
+        ...     run.applied()[["mode", "rows_before", "rows_after", "dropped", "holds"]].values.tolist()
+        [['drop', 2, 1, 1, True]]
+        """
+        return audit.table(self._runner.ledger.applied(self.id), self.id)
 
     def raise_if_dead(self) -> None:
         """Raise JobError, with this run, if any of its batches failed."""
