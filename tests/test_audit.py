@@ -144,7 +144,7 @@ def test_a_missing_text_is_no_word() -> None:
 
 
 def test_records_are_json_with_sorted_keys() -> None:
-    """A cell that is a record or a list counts as its JSON, in any order of its keys; one that is no JSON counts, too."""
+    """A cell that is a record or a list counts as its JSON, in any order of keys; one that is no JSON counts, too."""
     column = pd.Series([{"b": 1, "a": "\u00fc"}, [1, 2], np.array([1, 2]), {1: 0, "x": 0}], dtype=object)
     other = pd.Series([{"a": "\u00fc", "b": 1}, (1, 2), [1, 2], "{1: 0, 'x': 0}"], dtype=object)
     assert audit.checksum(column) == audit.checksum(other)

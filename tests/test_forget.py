@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,6 +218,29 @@ def test_the_card_still_counts(run: xc.Run) -> None:
     run.forget()
     assert "X listed 1 of 7 IDs" in repr(run)
     assert "compliant" not in repr(run)
+
+
+def test_who_follows_it_is_told(far: xc.Sandbox) -> None:
+    """Whoever waits for a run that somebody else drives, and then forgets, hears that, and not that it ended."""
+    run = unfinished(far)
+    ledger, follower = Ledger(), xc.open_run(run.id, quick(far))
+    following, heard = threading.Event(), list[BaseException]()
+    follower.add_watch(lambda snapshot: following.set())
+
+    def wait() -> None:
+        try:
+            follower.wait(30)
+        except xc.ComplianceError as error:
+            heard.append(error)
+
+    thread = threading.Thread(target=wait)
+    with ledger.drive_lock(run.id):
+        thread.start()
+        assert following.wait(30)
+        ledger.forget(run.id, 1_800_000_000.0)
+    thread.join(30)
+    assert [type(error) for error in heard] == [xc.LedgerError]
+    assert "was forgotten on 2027-01-15 08:00 UTC" in str(heard[0])
 
 
 def test_check_never_continues_it(far: xc.Sandbox) -> None:

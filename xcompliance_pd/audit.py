@@ -213,17 +213,44 @@ def _name(label: Hashable) -> str:
 
 def _blocks(column: pd.Series) -> Iterator[bytes]:
     """Yield the lines of a column, many at a time."""
+    words = None
     if isinstance(column.dtype, pd.CategoricalDtype):
-        words = pd.Series(column.cat.categories)
-        lines = [*_encoded(_texts(words)).splitlines(keepends=True), NULL]
-        codes = column.cat.codes.to_numpy()
-        for start in range(0, len(codes), BLOCK):
-            yield b"".join(map(lines.__getitem__, codes[start : start + BLOCK].tolist()))  # -1, missing, is the last
-        return
+        words = _words(_texts(pd.Series(column.cat.categories)))
     for start in range(0, len(column), BLOCK):
         cells = column.iloc[start : start + BLOCK]
-        ids = _positive(cells)
-        yield _encoded(_texts(cells)) if ids is None else _quoted(ids)
+        if words is not None:
+            yield _picked(words, cells.cat.codes.to_numpy())
+        elif (moments := _moments(cells)) is not None:
+            codes, distinct = pd.factorize(moments)
+            yield _picked(_words(_times(distinct, "+00:00" if hasattr(cells.dtype, "tz") else "")), codes)
+        elif (ids := _positive(cells)) is not None:
+            yield _quoted(ids)
+        else:
+            yield _encoded(_texts(cells))
+
+
+def _words(texts: list[str | None]) -> list[bytes]:
+    """Return the lines of texts, and last, where the code -1 finds it, that of a missing cell."""
+    return [*_encoded(texts).splitlines(keepends=True), NULL]
+
+
+def _picked(words: list[bytes], codes: npt.NDArray[np.integer[Any]]) -> bytes:
+    places: list[int] = codes.tolist()
+    if (codes == codes[0]).all():  # one run, or one time of a check, has very many rows
+        return words[places[0]] * len(places)
+    return b"".join(map(words.__getitem__, places))
+
+
+def _moments(cells: pd.Series) -> npt.NDArray[np.datetime64] | None:
+    """Return times as plain ones in UTC; None if they are something else, or of another zone."""
+    moments: npt.NDArray[np.datetime64]
+    if isinstance(cells.dtype, pd.DatetimeTZDtype) and str(cells.dtype.tz) == "UTC":
+        moments = cells.dt.tz_localize(None).to_numpy()
+    elif isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "M":
+        moments = cells.to_numpy()
+    else:
+        return None
+    return moments
 
 
 def _positive(cells: pd.Series) -> Ints | None:
@@ -255,10 +282,6 @@ def _encoded(texts: list[str | None]) -> bytes:
 
 def _texts(cells: pd.Series) -> list[str | None]:
     dtype = cells.dtype
-    if isinstance(dtype, pd.DatetimeTZDtype) and str(dtype.tz) == "UTC":
-        return _times(cells.dt.tz_localize(None).to_numpy(), "+00:00")
-    if isinstance(dtype, np.dtype) and dtype.kind == "M":
-        return _times(cells.to_numpy(), "")
     # A float of another size has fewer digits than Python's, so it keeps its own type.
     exact = isinstance(dtype, np.dtype) and (dtype.kind in "iub" or dtype == np.float64)
     values = cells.to_numpy() if exact else cells.to_numpy(dtype=object)
@@ -285,10 +308,9 @@ def _text(cell: object) -> str:
     return str(cell)
 
 
-def _times(values: npt.NDArray[np.datetime64], zone: str) -> list[str | None]:
+def _times(distinct: npt.NDArray[np.datetime64], zone: str) -> list[str | None]:
     """Return times as `str` writes timestamps: as many digits of a second as there are, none, six or nine."""
-    codes, distinct = pd.factorize(values)  # a missing time has the code -1
-    texts: list[str | None] = [None] * (len(distinct) + 1)
+    texts: list[str | None] = [None] * len(distinct)
     left = np.ones(len(distinct), dtype=np.bool_)
     for unit in ("s", "us", "ns"):
         rounded = distinct.astype(f"datetime64[{unit}]")
@@ -298,4 +320,4 @@ def _times(values: npt.NDArray[np.datetime64], zone: str) -> list[str | None]:
         left[here] = False
         if not left.any():
             break
-    return list(map(texts.__getitem__, codes.tolist()))
+    return texts

@@ -146,7 +146,7 @@ class Source:
                 "share and where they are the same user, xc.Client(home=...), and keep it until all is computed.",
                 run_id=self.run,
             )
-        record = remembered(ledger.load(self.run))
+        record = ledger.load(self.run)
         chosen = tuple(batch for batch in record.batches if batch.number in self.batches)
         if [batch.number for batch in chosen if batch.phase is Phase.DONE] != list(self.batches):
             raise LedgerError(
