@@ -62,11 +62,11 @@ def test_every_change_has_its_words() -> None:
 def test_a_frame_is_told_before_and_after(checked: pd.DataFrame) -> None:
     """What was found is what the verdicts ask for; what was done is on record, once it was done."""
     before = xc.policy(checked)
-    assert "  3 rows compliant\n  1 rows to be deleted\n  1 rows to lose their geo data\n" in before
+    assert "What was found, in rows\n  3 compliant\n  1 to be deleted\n  1 to lose their geo data\n" in before
     assert before.endswith("What was done\n  nothing that is on record here\n")
     clean = checked.compliance.apply()
     after = xc.policy(clean)
-    assert "rows to be deleted" not in after
+    assert "1 to be deleted" not in after
     assert "UTC: of 5 rows, 1 dropped, 1 blanked where they held geo data.\n" in after
 
 
@@ -75,7 +75,7 @@ def test_a_run_is_told(checked: pd.DataFrame, run: xc.Run) -> None:
     checked.compliance.apply(mode="mark")
     for _ in range(2):
         text = xc.policy(run)
-        assert "  5 IDs in the run\n  2 IDs that X listed\n" in text
+        assert "What was found, in IDs\n  5 in the run\n  2 listed by X\n" in text
         assert "5 rows were marked; nothing was deleted." in text
         run.forget()
 
@@ -108,4 +108,4 @@ def test_a_prefix_is_heeded(checked: pd.DataFrame) -> None:
     other = checked.rename(columns=lambda name: name.replace("compliance_", "x_"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "1 rows to be deleted" in xc.policy(other, prefix="x_")
+        assert "1 to be deleted" in xc.policy(other, prefix="x_")

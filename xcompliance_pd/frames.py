@@ -631,10 +631,10 @@ def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> s
     >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
     >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
     ...     checked = posts.compliance.check("id", client=box.client)
-    >>> print(xc.policy(checked)[-105:])
-    What was found
-      1 rows compliant
-      1 rows to be deleted
+    >>> print(xc.policy(checked)[-104:])
+    What was found, in rows
+      1 compliant
+      1 to be deleted
     <BLANKLINE>
     What was done
       nothing that is on record here
@@ -644,8 +644,8 @@ def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> s
         return terms.policy()
     if isinstance(data, Run):
         snapshot = data.snapshot()
-        found = {"IDs in the run": snapshot.ids, "IDs that X listed": snapshot.listed or 0}
-        return terms.policy(found, terms.done(data.applied()))
+        found = {"in the run": snapshot.ids, "listed by X": snapshot.listed or 0}
+        return terms.policy(found, terms.done(data.applied()), "IDs")
     if not isinstance(data, pd.DataFrame):
         raise InputError(f"policy() takes a checked DataFrame or a run, not a {data.__class__.__name__}.")
     counts = cleaning.plan(data, prefix=prefix).counts()

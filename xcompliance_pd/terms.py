@@ -57,18 +57,18 @@ Beyond reach
 
 # What there is to say of the rows that a plan has for each change.
 FOUND = {
-    "kept": "rows compliant",
-    "dropped": "rows to be deleted",
-    "geo blanked": "rows to lose their geo data",
-    "kept: no geo found": "rows to lose their geo data, of which none was found in them",
-    "kept: to rehydrate": "rows edited on X, to be fetched anew",
-    "kept: unchecked": "rows unchecked, so nothing is known of them",
-    "kept: invalid": "rows without an ID that could be checked",
-    "kept: unknown action": "rows with an action that is not known",
+    "kept": "compliant",
+    "dropped": "to be deleted",
+    "geo blanked": "to lose their geo data",
+    "kept: no geo found": "to lose their geo data, of which none was found",
+    "kept: to rehydrate": "edited on X, to be fetched anew",
+    "kept: unchecked": "unchecked, so nothing is known of them",
+    "kept: invalid": "without an ID that could be checked",
+    "kept: unknown action": "with an action that is not known",
 }
 
 
-def policy(found: Mapping[str, int] | None = None, done: Sequence[str] = ()) -> str:
+def policy(found: Mapping[str, int] | None = None, done: Sequence[str] = (), unit: str = "rows") -> str:
     """Return the text; with counts, also what was found and done.
 
     Parameters
@@ -77,11 +77,13 @@ def policy(found: Mapping[str, int] | None = None, done: Sequence[str] = ()) -> 
         What was found -> how many.
     done : sequence of str
         One sentence for each thing that was done.
+    unit : str
+        What is counted.
     """
     if found is None:
         return TEXT
     counts = [f"{number:,} {what}" for what, number in found.items()] or ["nothing"]
-    parts = {"What was found": counts, "What was done": done or ["nothing that is on record here"]}
+    parts = {f"What was found, in {unit}": counts, "What was done": done or ["nothing that is on record here"]}
     return TEXT + "".join(f"\n{title}\n" + "".join(f"  {line}\n" for line in lines) for title, lines in parts.items())
 
 
