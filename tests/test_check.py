@@ -245,12 +245,12 @@ def test_stop_and_start(box: xc.Sandbox) -> None:
     assert box.service.requests["create"] == 1
 
 
-def test_forget_deletes_the_files(box: xc.Sandbox, tmp_path: Path) -> None:
-    """forget leaves nothing of the run on disk."""
+def test_discard_deletes_the_folder(box: xc.Sandbox, tmp_path: Path) -> None:
+    """discard, for trials, leaves nothing of the run on disk; what forget leaves is told in test_forget."""
     run = posts(5).compliance.submit("id", client=quick(box)).wait(30)
     folder = tmp_path / "home" / "runs" / run.id
     assert {path.name for path in folder.iterdir()} >= {"run.json", "ids-1.txt", "results-1.ndjson"}
-    run.forget()
+    run.discard()
     assert not folder.exists()
     with pytest.raises(xc.LedgerError, match="no run"):
         xc.open_run(run.id)

@@ -15,7 +15,7 @@ FLOORS: list[list[str]] = [
     ["errors", "protocol"],
     [
         *("digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "combined", "cleaning", "differences"),
-        *("splice", "records", "lifecycle", "freshness"),
+        *("audit", "terms", "splice", "records", "lifecycle", "freshness"),
     ],
     ["transport", "ledger", "tables", "charts", "widgets"],
     ["outcome", "reuse", "saved", "resumable", "runner", "run", "client"],

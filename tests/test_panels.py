@@ -483,11 +483,26 @@ def test_a_failed_run_is_told(far: Far, screen: list[Place]) -> None:
 
 
 def test_a_forgotten_run_is_told(far: Far, screen: list[Place]) -> None:
+    """A monitor of a run that was forgotten says so, and has nothing to press."""
+    run = far.submit()
+    run.forget()
+    watch = xc.JobMonitor(run)
+    assert enabled(watch.panel) == []
+    assert "Forgotten. No result." in said(watch.panel)
+    bundle = formatted(xc.JobMonitor(run))
+    assert screen == []
+    assert "Its IDs and results were deleted on" in words(bundle["text/html"])
+    assert "There are no results." in words(bundle["text/html"])
+    assert "xc.open_run" not in words(bundle["text/html"]), "nothing can be gone on with"
+    assert bundle["text/plain"].startswith(f"{run.id}  forgotten:")
+
+
+def test_a_discarded_run_is_told(far: Far, screen: list[Place]) -> None:
     """A monitor of a run that is gone says so in words, above a press of its button as in its record."""
     run = far.submit()
     watch = xc.JobMonitor(run)
     box = watch.panel
-    run.forget()
+    run.discard()
     until(lambda: enabled(box) == ["Resume", "Cancel job"])
     press(box, "Resume")
     assert f"There is no run {run.id}" in said(box)
@@ -789,9 +804,19 @@ def test_forget_asks_and_only_yes_deletes(far: Far, three: dict[str, Run]) -> No
     press(box, "Forget")
     press(box, "Yes, forget it")
     assert asking.layout.display == "none"
-    assert set(client.runs().index) == {three["failed"].id, three["unfinished"].id} == set(listed(box))
-    assert f"Run {done} was forgotten." in said(box)
-    assert f"Run {done} " not in said(box).replace(f"Run {done} was forgotten.", ""), "nor is it shown any more"
+    told = f"Run {done} was forgotten; its counts stay."
+    assert client.runs()["state"].to_dict() == {
+        three["failed"].id: "failed",
+        three["unfinished"].id: "unfinished",
+        done: "forgotten",
+    }
+    assert told in said(box)
+    assert f"Run {done} " not in said(box).replace(told, ""), "nor is it shown any more"
+    assert chosen.value == done
+    assert named(box, "Forget").disabled
+    assert named(box, "Resume").disabled
+    named(box, "State").value = "forgotten"
+    assert listed(box) == [done]
 
 
 def test_a_run_that_goes_on_is_not_forgotten(far: Far) -> None:

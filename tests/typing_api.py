@@ -47,6 +47,13 @@ def checked_never_run() -> None:
         assert_type(run.add_watch(snapshots.append), Callable[[], None])
         assert_type(run.stop(timeout=0), None)
 
+        assert_type(run.applied(), pd.DataFrame)
+        assert_type(run.forget(), None)
+        assert_type(xc.policy(), str)
+        assert_type(xc.policy(run), str)
+        assert_type(xc.policy(posts, prefix="compliance_"), str)
+        assert_type(FrameAccessor(posts).apply(client=box.client), pd.DataFrame)
+
         monitor = xc.JobMonitor(run)
         assert_type(monitor, xc.JobMonitor)
         assert_type(monitor.record(), dict[str, str])

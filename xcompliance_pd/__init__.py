@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .client import Client, attach, jobs, open_run, runs
     from .copies import clean_file
     from .differences import diff
-    from .frames import check, explode_ids, join, stale, submit
+    from .frames import check, explode_ids, join, policy, stale, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -43,6 +43,7 @@ _LATER = {
     "diff": "differences",
     "explode_ids": "frames",
     "clean_file": "copies",
+    "policy": "frames",
     "Client": "client",
     "Run": "run",
     "runs": "client",
@@ -65,6 +66,7 @@ __all__ = [
     "diff",
     "explode_ids",
     "clean_file",
+    "policy",
     "Client",
     "Run",
     "runs",

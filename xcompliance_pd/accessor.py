@@ -207,10 +207,13 @@ class FrameAccessor(_Accessor):
         unknown: str = "keep",
         references: Iterable[str] = ("retweeted",),
         prefix: str = "compliance_",
+        client: Client | None = None,
     ) -> pd.DataFrame:
         """Return a clean frame: deleted rows gone, geo data blanked; see :func:`xcompliance_pd.cleaning.plan`.
 
-        Rows that are not proved compliant and stay are counted in one warning.
+        Rows that are not proved compliant and stay are counted in one warning. What was done is put on record for the
+        runs that the rows name, in the ledger of `client` or else that of ``xc.runs()``;
+        :meth:`xcompliance_pd.Run.applied` lists it.
         """
         from . import cleaning, frames
 
@@ -225,7 +228,8 @@ class FrameAccessor(_Accessor):
             references=references,
             prefix=prefix,
         )
-        return frames.apply(self._data, plan)
+        choices = {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}
+        return frames.apply(self._data, plan, choices, client)
 
     def changes(
         self,

@@ -1,4 +1,4 @@
-"""The command line: ``xcompliance check FILE COLUMN``, ``apply``, ``runs``, ``jobs``, ``resume``, ``sandbox``."""
+"""The command line: ``xcompliance check FILE COLUMN``, ``apply``, ``runs``, ``jobs``, ``resume``, ``forget`` ..."""
 
 from __future__ import annotations
 
@@ -166,6 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("column", metavar="COLUMN", nargs="?")
     resume.add_argument("--partial", action="store_true", help="take what there is; the rest stays unchecked")
     _add_outputs(resume)
+
+    forget = commands.add_parser("forget", help="delete a run's IDs and results from this machine; its counts stay")
+    forget.set_defaults(run=_forget)
+    forget.add_argument("run_id", metavar="RUN", help="as 'xcompliance runs' lists it")
 
     sandbox = commands.add_parser("sandbox", help="run a local service that speaks X's protocol, until Ctrl-C")
     sandbox.set_defaults(run=_sandbox)
@@ -349,6 +353,14 @@ def _runs(parsed: argparse.Namespace) -> int:
         print("There are no runs yet. 'xcompliance check FILE COLUMN' makes one.")
     else:
         print(table.drop(columns="base_url").astype(object).fillna("").to_string())
+    return 0
+
+
+def _forget(parsed: argparse.Namespace) -> int:
+    run = client.open_run(parsed.run_id)
+    run.forget()
+    print(f"Deleted the IDs and results of {run.id} from this machine; nothing at X changed.")
+    print("What stays tells no ID: its counts, times, checksums and label, and the record of what was done with it.")
     return 0
 
 

@@ -103,6 +103,11 @@ class Client:
     def _runner_over(self, transport: Transport, max_requests: int) -> Runner:
         return Runner(self._ledger, transport, self._poll_interval, max_requests, self.clock, self._resumable_above)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The runs on disk."""
+        return self._ledger
+
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
 
@@ -274,8 +279,8 @@ class Client:
         Returns
         -------
         DataFrame
-            Index `run`; `type`, `label`, `state`, `ids`, `batches`, `batches_done`, `listed` (IDs that X listed),
-            `requests`, `created_at` (UTC), `base_url`.
+            Index `run`; `type`, `label`, `state` (unfinished, done, failed, forgotten or unreadable), `ids`, `batches`,
+            `batches_done`, `listed` (IDs that X listed), `requests`, `created_at` (UTC), `base_url`.
         """
         rows = [self._row(run_id) for run_id in self._ledger.run_ids()]
         table = pd.DataFrame(rows, columns=["run", *_RUN_COLUMNS]).set_index("run")
@@ -342,7 +347,8 @@ class Client:
     def _own_jobs(self, type: JobType) -> dict[str, str]:
         """Return the run of each job that this ledger knows, by the job's ID and by the name that we gave it."""
         found: dict[str, str] = {}
-        for record in self._ledger.readable():
+        # A job may be of two runs, if it was attached: a run that was forgotten is named only for want of another.
+        for record in sorted(self._ledger.readable(), key=lambda record: record.forgotten_at is None):
             if (record.base_url, record.type) != (self.base_url, type):
                 continue
             for batch in record.batches:
@@ -401,7 +407,8 @@ class Client:
         kind = JobType(job.type)
         ours = self._own_jobs(kind)
         own = ours.get(job.id) or ours.get(job.name or "")
-        if own is not None and not own.endswith(lifecycle.ATTACHED_SUFFIX):
+        gone = own is not None and self._ledger.load(own).forgotten_at is not None
+        if own is not None and not gone and not own.endswith(lifecycle.ATTACHED_SUFFIX):
             raise InputError(f"Job {job_id} is one of run {own} already. Open that one: xc.open_run({own!r}).")
         return kind
 
@@ -432,6 +439,8 @@ _RUN_COLUMNS = (
 
 
 def _state(record: RunRecord) -> str:
+    if record.forgotten_at is not None:
+        return "forgotten"
     if not record.ended:
         return "unfinished"
     return "failed" if record.dead else "done"

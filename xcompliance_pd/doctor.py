@@ -189,7 +189,7 @@ def examine(
             run.raise_if_dead()
         finally:
             if all(batch.phase in (*lifecycle.ENDED, Phase.PLANNED) for batch in run.record.batches):
-                run.forget()  # the run only: what X has of the job stays there
+                run.discard()  # the run only: what X has of the job stays there
         own.jobs(type)
     except (RemoteError, JobError, WaitTimeout) as error:
         if not any(each.status for each in witness.seen):

@@ -9,18 +9,20 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
 
-from . import cleaning, combined, freshness, geo, protocol, questions, saved, verdicts
+from . import audit, cleaning, combined, freshness, geo, protocol, questions, saved, summary, terms, verdicts
 from . import ids as id_rules
 from .client import Client
 from .digest import Grade
 from .errors import ComplianceError, ComplianceWarning, InputError
 from .ids import IdColumn, Ints, Part
-from .lifecycle import Snapshot
+from .ledger import Ledger
+from .lifecycle import Snapshot, remembered
 from .outcome import Source
 from .protocol import JobType
 from .questions import Asked, Column, Question, References, read, select
@@ -343,11 +345,12 @@ def stale(
 
 
 def refuse_no_run(run: object) -> Run:
-    """Return a run; anything else is an InputError."""
+    """Return a run; anything else is an InputError, and one that was forgotten a LedgerError."""
     if isinstance(run, SavedResults):
         raise InputError("A result file is joined to a pandas frame only: compute the frame first, or join a run.")
     if not isinstance(run, Run):
         raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
+    remembered(run.record)
     return run
 
 
@@ -863,9 +866,107 @@ def rows(frame: pd.DataFrame, status: str, prefix: str = PREFIX) -> pd.DataFrame
     return frame[frame[name].astype(object) == status]
 
 
-def apply(frame: pd.DataFrame, plan: cleaning.Plan) -> pd.DataFrame:
-    """Carry out a plan on a checked frame and warn of what it leaves open; see :func:`xcompliance_pd.cleaning.plan`."""
+def apply(
+    frame: pd.DataFrame, plan: cleaning.Plan, choices: Mapping[str, str], client: Client | None = None
+) -> pd.DataFrame:
+    """Carry out a plan on a checked frame, warn of what it leaves open, and put on record what was done.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    plan : Plan
+        See :func:`xcompliance_pd.cleaning.plan`.
+    choices : mapping of str to str
+        The options that the plan does not hold, for the record.
+    client : Client, optional
+        Whose ledger gets the record; otherwise that of ``xc.runs()``. The clean frame is the same with any.
+    """
+    access = None if client is None else client_of(client)
     clean = cleaning.cleaned(frame, plan)
     if note := plan.note():
         warn(note)
+    _put_on_record(frame, clean, plan, choices, access)
     return clean
+
+
+def _put_on_record(
+    frame: pd.DataFrame, clean: pd.DataFrame, plan: cleaning.Plan, choices: Mapping[str, str], client: Client | None
+) -> None:
+    """Add a record to each run that the rows name; where that cannot be, warn, because the clean frame is good."""
+    if plan.prefix + "run" not in frame.columns:
+        return
+    ledger, clock = (Ledger(), Clock()) if client is None else (client.ledger, client.clock)
+    try:
+        named: dict[str, int] = {str(run): rows for run, rows in summary.runs(frame, plan.prefix)["rows"].items()}
+        ours = [run for run in named if ledger.has(run)]
+        if ours:
+            software = f"xcompliance-pd {version('xcompliance-pd')}"
+            entry = audit.entry(frame, clean, plan, choices, now=clock.now(), software=software)
+            for run in ours:
+                ledger.record_applied(run, entry, named[run])
+    except ComplianceError as error:
+        warn(f"The clean frame is whole, but what was done is not on record. {error}")
+        return
+    strange = [run for run in named if run not in ours and not run.startswith("sandbox-")]  # theirs go with the sandbox
+    if strange:
+        more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
+        warn(
+            f"What was done is not on record for {', '.join(strange[:3])}{more}, which {ledger.home} does not hold. "
+            "Use apply(client=xc.Client(home=...)) with the ledger it was made in, or keep compliance.changes()."
+        )
+
+
+def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> str:
+    """Say what X's terms ask of those who store its content, and what this package does and does not do about it.
+
+    In plain words and with links; no legal advice. No request is made.
+
+    Parameters
+    ----------
+    data : DataFrame or Run, optional
+        A checked frame, or a run: then also what was found, and what is on record as done by its verdicts. Of a frame's
+        runs, the records in the ledger of ``xc.runs()`` are taken.
+    prefix : str
+        The prefix given to :func:`check` or :func:`join`.
+
+    Returns
+    -------
+    str
+        To be printed.
+
+    Raises
+    ------
+    InputError
+        `data` is neither, or has no verdicts.
+
+    Examples
+    --------
+    >>> import pandas as pd, xcompliance_pd as xc
+    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+    >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
+    ...     checked = posts.compliance.check("id", client=box.client)
+    >>> print(xc.policy(checked)[-104:])
+    What was found, in rows
+      1 compliant
+      1 to be deleted
+    <BLANKLINE>
+    What was done
+      nothing that is on record here
+    <BLANKLINE>
+    """
+    if data is None:
+        return terms.policy()
+    if isinstance(data, Run):
+        snapshot = data.snapshot()
+        found = {"in the run": snapshot.ids, "listed by X": snapshot.listed or 0}
+        return terms.policy(found, terms.done(data.applied()), "IDs")
+    if not isinstance(data, pd.DataFrame):
+        raise InputError(f"policy() takes a checked DataFrame or a run, not a {data.__class__.__name__}.")
+    counts = cleaning.plan(data, prefix=prefix).counts()
+    ledger = Ledger()
+    named = summary.runs(data, prefix).index if prefix + "run" in data.columns else ()
+    records = [audit.table(ledger.applied(run), run) for run in map(str, named) if ledger.has(run)]
+    return terms.policy(
+        {terms.FOUND[change]: rows for change, rows in counts.items()},
+        [line for table in records for line in terms.done(table)],
+    )

@@ -4,7 +4,10 @@
                      ids-N.txt           what batch N uploads, one ID a line
                      results-N.ndjson    its result file as received, once verified
                      decided-N.i64       the IDs of batch N that have a verdict: only a hint, made anew if it is lost
+                     applied.jsonl       what was done with its verdicts, one record a line, see `audit`
                      lock                held by the process that drives the run
+
+A run that was forgotten has neither IDs nor results any more; its record, its lock and applied.jsonl stay.
 
 No token and no URL is ever written here. Folders are 0700, files 0600: lists of IDs are research data.
 """
@@ -30,7 +33,7 @@ import google_crc32c
 import numpy as np
 import platformdirs
 
-from . import freshness
+from . import audit, freshness, lifecycle
 from .digest import Digest, Grade
 from .errors import LedgerError
 from .ids import Ints, Slice, encode
@@ -40,6 +43,8 @@ from .protocol import JobType
 HOME_VARIABLE = "XCOMPLIANCE_HOME"
 SCHEMA = 1
 PIECE = 1 << 20  # bytes of a file in memory at once while it is only checked
+APPLIED = "applied.jsonl"
+STAYS = frozenset({"run.json", APPLIED, "lock"})  # of a run that is forgotten; all else goes, whatever it is
 PEEKS, PEEK = 16, 1 << 10  # places of an ID file that a look into it reads, and bytes at each: some fifty IDs
 
 
@@ -190,12 +195,67 @@ class Ledger:
                 records.append(self.load(run_id))
         return records
 
-    def forget(self, run_id: str) -> None:
-        """Delete a run's folder. Asks nobody; the caller holds the lock."""
+    def forget(self, run_id: str, now: float) -> None:
+        """Delete what a run has of IDs and results; its record stays. Asks nobody; the caller holds the lock.
+
+        The record says so first: after a crash amid it the run is whole, or forgotten. Whatever is left of a forgotten
+        one is deleted when it is forgotten again, or when any other run is made or driven.
+        """
+        self.save(lifecycle.forgotten(self.load(run_id), now))
+        self._clear(self.folder(run_id))
+
+    def _clear(self, folder: Path) -> None:
+        with _disk_errors(folder):
+            for path in _going(folder):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            _sync_folder(folder)
+
+    def discard(self, run_id: str) -> None:
+        """Delete a run's folder, with its record. Asks nobody; the caller holds the lock."""
         folder = self.folder(run_id)
         with _disk_errors(folder):
             (folder / "run.json").unlink(missing_ok=True)  # first, so that half a run is no run
             shutil.rmtree(folder)
+
+    # ----------------------------------------------------------------- what was done with a run's verdicts
+
+    def has(self, run_id: str) -> bool:
+        """Whether there is such a run; it need not be readable."""
+        path = self.folder(run_id) / "run.json"
+        with _disk_errors(path):
+            return path.exists()
+
+    def applied(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the records of what was done with a run's verdicts, oldest first, as they stand in the file."""
+        path = self.folder(run_id) / APPLIED
+        with _disk_errors(path):
+            return audit.read(path.read_bytes()) if path.exists() else []
+
+    def record_applied(self, run_id: str, entry: audit.Record, rows: int) -> None:
+        """Append a record to a run's chain, for good.
+
+        Parameters
+        ----------
+        run_id : str
+        entry : mapping
+            From :func:`xcompliance_pd.audit.entry`.
+        rows : int
+            How many rows name the run.
+        """
+        path = self.folder(run_id) / APPLIED
+        with self.planning(), _disk_errors(path), _appending(path) as file:  # planning: no two at once
+            written = file.read()
+            torn = written[written.rfind(b"\n") + 1 :]
+            if torn and audit.read(torn) == [{}]:  # it was never written to its end
+                file.truncate(len(written) - len(torn))
+                written, torn = written[: -len(torn)], b""
+            records = audit.read(written)
+            previous = records[-1].get("sha256") if records else None
+            file.seek(len(written))
+            file.write((b"\n" if torn else b"") + audit.line(audit.sealed(entry, run_id, rows, previous)))
 
     # ----------------------------------------------------------------- files of a batch
 
@@ -317,15 +377,26 @@ class Ledger:
                 yield
 
     def _sweep(self) -> None:
-        """Remove what a killed process left half-made; whoever makes a run holds its lock."""
+        """Remove what a killed process left half-made or half-forgotten; whoever is at it holds the run's lock."""
         if not self._runs.is_dir():
             return
         for folder in self._runs.iterdir():
-            if RUN_ID.fullmatch(folder.name) and not (folder / "run.json").exists():
+            if RUN_ID.fullmatch(folder.name) and (self._half_made(folder) or self._half_forgotten(folder)):
                 lock = filelock.FileLock(folder / "lock", mode=0o600, timeout=0)
                 with contextlib.suppress(filelock.Timeout, FileNotFoundError), lock:
-                    if not (folder / "run.json").exists():
+                    if self._half_made(folder):
                         shutil.rmtree(folder, ignore_errors=True)
+                    else:
+                        self._clear(folder)
+
+    @staticmethod
+    def _half_made(folder: Path) -> bool:
+        return not (folder / "run.json").exists()
+
+    def _half_forgotten(self, folder: Path) -> bool:
+        with contextlib.suppress(LedgerError, FileNotFoundError):
+            return bool(_going(folder)) and self.load(folder.name).forgotten_at is not None
+        return False
 
     def take(self, lock: filelock.BaseFileLock) -> bool:
         """Take a run's drive lock, unless another process holds it, and remove what killed processes left half-made."""
@@ -400,6 +471,11 @@ def _fits(value: object, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
+def _going(folder: Path) -> list[Path]:
+    """Return the files of a run that go when it is forgotten."""
+    return [path for path in folder.iterdir() if path.name not in STAYS]
+
+
 def _open_new(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600), "w+b")
 
@@ -410,6 +486,17 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _appending(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that is made if need be, to be read and added to; when this ends, it is on the disk."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    with os.fdopen(handle, "r+b") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

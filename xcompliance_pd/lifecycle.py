@@ -41,14 +41,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from .digest import Grade
-from .errors import RateLimited, RemoteError, UnexpectedResponse
+from .errors import LedgerError, RateLimited, RemoteError, UnexpectedResponse
 from .protocol import JOB_NAME_MAX, Job, JobStatus, JobType, RateLimit, redact
 
 ATTEMPTS_MAX = 3  # jobs for one batch
@@ -193,10 +193,11 @@ class RunRecord:
     requests: Mapping[str, int] = field(default_factory=dict)
     max_age: float = 0.0  # seconds that a verdict might be old when this check began; younger ones are reused
     reused: tuple[str, ...] = ()  # the batches that they are from, as `batch_name` gives them, the newest first
+    forgotten_at: float | None = None  # our clock; from then on there are neither IDs nor results
 
     @property
     def ended(self) -> bool:
-        return all(batch.phase in ENDED for batch in self.batches)
+        return self.forgotten_at is not None or all(batch.phase in ENDED for batch in self.batches)
 
     @property
     def dead(self) -> tuple[Batch, ...]:
@@ -296,6 +297,8 @@ def choose(
 
     A run that has ended gives (None, NONE, None). `in_parts` are the jobs whose upload in parts was begun.
     """
+    if run.forgotten_at is not None:
+        return None, Step.NONE, None
     active = {batch.number for batch in run.batches if batch.phase in ACTIVE}
     steps = [
         (next_step(batch, now, server_now, not active - {batch.number}, jobs.get(job), job in in_parts), batch)
@@ -491,6 +494,38 @@ def cancelling(batch: Batch) -> Batch:
 def end(batch: Batch) -> Batch:
     """No job of this batch exists, and none is to be made."""
     return replace(batch, phase=Phase.DEAD, look_at=None, blocked_by=None, reason=CANCELLED)
+
+
+def forgotten(run: RunRecord, now: float) -> RunRecord:
+    """The user wants the IDs and results gone. What is left are counts, times, checksums and the names of jobs.
+
+    A batch's reason loses what follows its first colon: there X's own words are quoted, which may name an ID.
+    """
+    if run.forgotten_at is not None:
+        return run
+    batches = tuple(replace(b, reason=b.reason and b.reason.partition(":")[0]) for b in run.batches)
+    return replace(run, batches=batches, forgotten_at=now, ended_at=run.ended_at if run.ended_at is not None else now)
+
+
+def remembered(run: RunRecord) -> RunRecord:
+    """Return a run that was not forgotten.
+
+    Raises
+    ------
+    LedgerError
+        It was: nothing can be joined or continued any more.
+    """
+    if run.forgotten_at is None:
+        return run
+    raise LedgerError(
+        f"Run {run.id} was forgotten {_on(run.forgotten_at)}: its IDs and results were deleted, and only its counts "
+        "are left. Check the IDs again with fresh=True.",
+        run_id=run.id,
+    )
+
+
+def _on(moment: float) -> str:
+    return f"on {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def attached(batch: Batch, job: Job) -> Batch:
@@ -711,7 +746,7 @@ class Snapshot:
     stage : str
         One of `STAGES`: how far the slowest batch is.
     state : str
-        "running", "waiting", "done", "failed" or "stopped".
+        "running", "waiting", "done", "failed", "stopped" or "forgotten".
     elapsed, next_look, upload_window : float
         Seconds.
     requests, requests_ahead, max_requests : int
@@ -759,7 +794,9 @@ def snapshot(
         if b.phase is Phase.OPEN and b.upload_expires_at is not None and b.upload_expires_at > server_now
     ]
     listed = [b.listed for b in batches if b.listed is not None]
-    if run.ended:
+    if run.forgotten_at is not None:
+        state = "forgotten"
+    elif run.ended:
         state = "failed" if run.dead else "done"
     elif stopped is not None:
         state = "stopped"
@@ -786,12 +823,14 @@ def snapshot(
         unproved=sum(b.ids - (b.listed or 0) for b in batches if b.phase is Phase.DONE and not b.proved),
         undecided=sum(b.undecided for b in batches if b.phase is Phase.DONE and b.proved),
         grades=tuple(sorted({str(b.grade) for b in batches if b.grade is not None})),
-        note=stopped if stopped and state == "stopped" else _note(batches),
+        note=stopped if stopped and state == "stopped" else _note(run),
     )
 
 
-def _note(batches: Sequence[Batch]) -> str:
-    return next((text for text in map(_batch_note, batches) if text), "")
+def _note(run: RunRecord) -> str:
+    if run.forgotten_at is not None:
+        return f"Its IDs and results were deleted {_on(run.forgotten_at)}; its counts are left."
+    return next((text for text in map(_batch_note, run.batches) if text), "")
 
 
 def _batch_note(batch: Batch) -> str:

@@ -17,7 +17,7 @@ from .digest import unpack
 from .errors import LedgerError
 from .ids import IdColumn, Ints
 from .ledger import Ledger
-from .lifecycle import Batch, Phase, RunRecord, batch_name
+from .lifecycle import Batch, Phase, RunRecord, batch_name, remembered
 from .protocol import ACTIONS, REASONS
 from .results import Results
 from .verdicts import Covered
@@ -45,9 +45,10 @@ def covered(ledger: Ledger, run: RunRecord, held: dict[int, Held] | None = None)
     Raises
     ------
     LedgerError
-        A file is gone, or is not what was verified.
+        A file is gone, or is not what was verified; or the run was forgotten.
     """
     known = held or {}
+    remembered(run)
     return (_covered(ledger, run, batch, known.get(batch.number)) for batch in run.batches if batch.phase is Phase.DONE)
 
 
@@ -70,7 +71,7 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int | None) -> pd.
         As :func:`xcompliance_pd.verdicts.join` gives it.
     """
     left, found = ids.unique(), []
-    for batch in _likely(ledger, run, left, part):
+    for batch in _likely(ledger, remembered(run), left, part):
         if not len(left):
             break
         whole = _covered(ledger, run, batch)

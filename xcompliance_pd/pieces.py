@@ -106,6 +106,7 @@ def check(
 def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
     """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
     display = Display.choose()
+    frames.refuse_no_run(run)
     frames.refuse_existing(file.head(), PREFIX, overwrite)
     id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
     if not partial:

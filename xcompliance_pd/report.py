@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from . import charts
+from .cleaning import CHANGES
 from .errors import InputError
 from .lifecycle import Batch, Phase, RunRecord, Snapshot
 from .protocol import redact
@@ -124,7 +125,8 @@ def write(
             f"run=xc.open_run({named.index[0]!r})."
         )
     snapshot = None if run is None else _shown(run.snapshot(), named)
-    _replace(target, _page(frame, record, snapshot, named, column, prefix).encode())
+    applied = None if run is None else run.applied()
+    _replace(target, _page(frame, record, snapshot, applied, named, column, prefix).encode())
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
@@ -187,6 +189,7 @@ def _page(
     frame: pd.DataFrame,
     record: RunRecord | None,
     snapshot: Snapshot | None,
+    applied: pd.DataFrame | None,
     named: pd.DataFrame,
     column: Hashable | None,
     prefix: str,
@@ -202,6 +205,7 @@ def _page(
         _section("Figures", *_figures(frame, column, prefix)),
         _section("What the words mean", _words("Status of a row", STATUSES), _words("Evidence for a result", GRADES)),
         _section("Where the verdicts come from", _runs(named), *_provenance(record, snapshot)),
+        _section("What was done with it", *_done(applied)),
         _section("Made with", _software()),
     ]
     head = (
@@ -419,6 +423,61 @@ def _batch(batch: Batch, batches: int) -> str:
             ("Records about IDs not sent", _number(batch.foreign)),
         ]
     return _facts(f"Batch {batch.number} of {batches}", facts)
+
+
+def _done(applied: pd.DataFrame | None) -> Iterable[str]:
+    """Return the records of the run, counts first, then the checksums of the columns."""
+    if applied is None:
+        yield "<p>No run was given for this page, and so none of its records of what was done.</p>"
+        return
+    if applied.empty:
+        yield "<p>The run has no record of rows that were dropped or changed by its verdicts.</p>"
+        return
+    if broken := int((~applied["holds"]).sum()):
+        yield (
+            f'<p class="banner" role="note">{broken:,} of the {len(applied):,} records below are not as they were '
+            "written, or do not follow the one before them: something was changed, put in or taken out. What they say "
+            "is not to be relied on.</p>"
+        )
+    rows = [
+        [
+            _number(number),
+            _when(record["applied_at"]),
+            _word(record["mode"]),
+            _text(("only marked: " if record["mode"] == "mark" else "") + (", ".join(_changes(record)) or NOTHING)),
+            "yes" if record["holds"] else "<strong>no</strong>",
+            *(NOTHING if pd.isna(record[name]) else _number(record[name]) for name in ("rows_before", "rows_after")),
+        ]
+        for number, record in enumerate(applied.to_dict("records"), 1)
+    ]
+    heads = ["Record", "Applied at", "Mode", "Rows by what became of them", "Holds", "Rows before", "Rows after"]
+    yield _table("Records of the run, oldest first", heads, rows, 2)
+    for number, record in enumerate(applied.to_dict("records"), 1):
+        before, after = (record[name] or {} for name in ("columns_before", "columns_after"))
+        sums = [[_word(name), *(_sum(side.get(name)) for side in (before, after))] for name in {**before, **after}]
+        yield _table(f"SHA-256 of the columns of record {number:,}", ["Column", "Before", "After"], sums, 0)
+        yield _facts(
+            f"Record {number:,} itself", [("Made by", _word(record["software"])), ("SHA-256", _sum(record["sha256"]))]
+        )
+    yield (
+        "<p>Each record names the checksum of the one before it. Records that were taken away at the end are not "
+        "noticed by that: compare the last checksum with one that was noted elsewhere.</p>"
+    )
+
+
+def _changes(record: dict[Hashable, object]) -> Iterable[str]:
+    for word in CHANGES:
+        rows = record[word]
+        if isinstance(rows, int) and rows:
+            yield f"{word} {rows:,}"
+
+
+def _when(moment: object) -> str:
+    return NOTHING if not isinstance(moment, pd.Timestamp) or pd.isna(moment) else _moment(moment.timestamp())
+
+
+def _sum(checksum: object) -> str:
+    return _code(plain(checksum, 64)) if isinstance(checksum, str) else NOTHING
 
 
 def _software() -> str:

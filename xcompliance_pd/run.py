@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import audit, outcome, results, verdicts
 from . import ids as id_rules
-from . import outcome, results, verdicts
 from .errors import ComplianceError, LedgerError, WaitTimeout
 from .ids import IdColumn, Ints
-from .lifecycle import RunRecord, Snapshot
+from .ledger import Ledger
+from .lifecycle import RunRecord, Snapshot, remembered
 from .runner import Runner
 from .verdicts import Covered
 from .widgets import card, live
@@ -76,7 +77,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``running``, ``waiting``, ``done``, ``failed`` or ``stopped``."""
+        """``running``, ``waiting``, ``done``, ``failed``, ``stopped`` or ``forgotten``."""
         return self.snapshot().state
 
     def snapshot(self) -> Snapshot:
@@ -112,8 +113,9 @@ class Run:
     # ----------------------------------------------------------------- driving
 
     def start(self) -> Run:
-        """Drive the run in a background thread until it ends; return at once."""
+        """Drive the run in a background thread until it ends; return at once. LedgerError if it was forgotten."""
         with self._guard:
+            remembered(self.record)
             busy = self._live() and not self._stop.is_set()
             if not busy and not self.done():
                 self._error = None
@@ -166,7 +168,10 @@ class Run:
             `timeout` or the request budget is used up, or somebody called `stop`.
         RemoteError
             Something that waiting does not cure.
+        LedgerError
+            The run was forgotten, or cannot be read.
         """
+        remembered(self.record)
         deadline = None if timeout is None else self._runner.clock.monotonic() + timeout
         show: Watch = watch or (lambda snapshot: None)
         thread = self._thread
@@ -187,7 +192,11 @@ class Run:
             finally:
                 self._waiting = None
                 self._call_back()
-        if not self.done():
+        return self._ended()
+
+    def _ended(self) -> Run:
+        """Return itself if the run has ended, and still is there."""
+        if not remembered(self.record).ended:
             raise self._unfinished()
         return self
 
@@ -280,7 +289,7 @@ class Run:
             This service cannot cancel jobs, as X's could not before September 2026. Nothing was changed, and the run
             can go on.
         LedgerError
-            Another process drives the run.
+            Another process drives the run, or it was forgotten.
         WaitTimeout
             `timeout` is used up.
 
@@ -293,6 +302,7 @@ class Run:
         >>> run.record.batches[0].reason
         'cancelled'
         """
+        remembered(self.record)
         if self._stop.is_set():
             self.stop()  # a thread that was told to stop holds the lock until its exchange is over
         self._cancel.set()
@@ -374,9 +384,7 @@ class Run:
         self.add_done_callback(wake)  # first, so that no end is missed
         self.start()
         yield from through
-        if not self.done():
-            raise self._unfinished()
-        return self
+        return self._ended()
 
     # ----------------------------------------------------------------- what came of it
 
@@ -393,6 +401,8 @@ class Run:
         ------
         JobError
             A batch failed.
+        LedgerError
+            The run was forgotten, or its files are not what was verified.
         """
         self.wait(timeout)
         self.raise_if_dead()
@@ -432,6 +442,32 @@ class Run:
         self._runner.drop(self.id)
         return outcome.source(self._runner.ledger, self.record)
 
+    def applied(self) -> pd.DataFrame:
+        """Return the records of what `df.compliance.apply` did with this run's verdicts, oldest first.
+
+        They are in the run's folder, and stay when the run is forgotten.
+
+        Returns
+        -------
+        DataFrame
+            `applied_at` (UTC), `mode`, `rows_before`, `rows_after`, the rows of each change by its name ("kept",
+            "dropped", "geo blanked" ...), `columns_before`, `columns_after` (dicts: a column's name, its SHA-256),
+            `software`, `sha256` (the record's own), and `holds`: whether the record is as it was written and follows
+            the one before it, see :mod:`xcompliance_pd.audit`. Counts are those of the whole frame, of which other rows
+            may name other runs.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
+        >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
+        ...     run = xc.submit(posts, "id", client=box.client)
+        ...     clean = posts.compliance.join("id", run).compliance.apply(client=box.client)
+        ...     run.applied()[["mode", "rows_before", "rows_after", "dropped", "holds"]].values.tolist()
+        [['drop', 2, 1, 1, True]]
+        """
+        return audit.table(self._runner.ledger.applied(self.id), self.id)
+
     def raise_if_dead(self) -> None:
         """Raise JobError, with this run, if any of its batches failed."""
         error = self._runner.dead(self.record)
@@ -440,13 +476,44 @@ class Run:
             raise error
 
     def forget(self) -> None:
-        """Delete the run's IDs and results from this machine. A remote job that runs is left to end by itself."""
+        """Delete the run's IDs and results from this machine. Its record stays, with its counts, and so does `applied`.
+
+        What stays tells no ID: counts, times, checksums, the label, and the jobs' IDs. A run that has not ended counts
+        as ended then; a remote job that runs is left to end by itself.
+
+        Raises
+        ------
+        LedgerError
+            Another process drives the run, or the disk cannot be written.
+
+        Notes
+        -----
+        A checksum confirms a guess. That of a whole set of IDs confirms only a guess of the whole set, which is easy
+        for a set of one. Deleting the run's folder deletes these, too.
+
+        Examples
+        --------
+        >>> import pandas as pd, xcompliance_pd as xc
+        >>> posts = pd.DataFrame({"id": ["1212092628029698048"]})
+        >>> with xc.Sandbox(findings=[]) as box:
+        ...     run = xc.submit(posts, "id", client=box.client).wait()
+        ...     run.forget()
+        ...     box.client.runs()[["state", "ids"]].values.tolist()
+        [['forgotten', 1]]
+        """
+        self._delete(lambda ledger: ledger.forget(self.id, self._runner.clock.now()))
+
+    def discard(self) -> None:
+        """Delete the run with its record, as if it had never been: for a mere trial, such as the doctor's."""
+        self._delete(lambda ledger: ledger.discard(self.id))
+
+    def _delete(self, delete: Callable[[Ledger], None]) -> None:
         self.stop()
         lock = self._runner.ledger.drive_lock(self.id)
         if not self._runner.ledger.take(lock):
             raise LedgerError(f"Another process drives {self.id} at the moment. Stop it first.", run_id=self.id)
         try:
-            self._runner.ledger.forget(self.id)
+            delete(self._runner.ledger)
             self._runner.drop(self.id)
         finally:
             lock.release()

@@ -126,19 +126,19 @@ def test_open_shows_a_run_and_makes_no_request(lab: Lab) -> None:
 
 def test_forget_asks_before_it_forgets(lab: Lab) -> None:
     """Keep it keeps; only the second button deletes, and a run that goes on is not forgotten."""
-    notebook = lab.open(SETUP, f"{SUBMIT}\nrun.wait()", "xc.RunBrowser(client)", "len(client.runs())")
+    notebook = lab.open(SETUP, f"{SUBMIT}\nrun.wait()", "xc.RunBrowser(client)", "client.runs().state.item()")
     browser = notebook.run(0, 1, 2)
     expect(button(browser, "Yes, forget it")).to_be_hidden()
     press(browser, "Forget")
     expect(browser.get_by_text("are deleted from this machine")).to_be_visible()
     press(browser, "Keep it")
     expect(button(browser, "Yes, forget it")).to_be_hidden()
-    expect(notebook.run(3)).to_contain_text("1")
+    expect(notebook.run(3)).to_contain_text("done")
     press(browser, "Forget")
     press(browser, "Yes, forget it")
     expect(browser.get_by_text(re.compile("was forgotten"))).to_be_visible()
-    expect(browser.get_by_role("option", name=re.compile("^sandbox-"))).to_have_count(0)
-    expect(notebook.run(3)).to_contain_text("0")
+    expect(browser.get_by_role("option", name=re.compile("^sandbox-.* forgotten "))).to_have_count(1)
+    expect(notebook.run(3)).to_contain_text("forgotten")
 
 
 def test_the_filter_finds_runs(lab: Lab) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all states"
-STATES = (ALL, "unfinished", "done", "failed", "unreadable")
+STATES = (ALL, "unfinished", "done", "failed", "forgotten", "unreadable")
 ROWS_MAX = 50  # runs in the static list; the controls show them all
 NONE_YET = "There is no run in this ledger yet."
 
@@ -125,8 +125,10 @@ class RunBrowser(Panel):
         """Let the buttons follow the choice; a question about another run is withdrawn."""
         self._asking.layout.display = "none"
         run = self._list.value
-        self._open.disabled = self._forget.disabled = run is None
-        self._resume.disabled = run is None or self._table["state"].get(run) != "unfinished"
+        state = None if run is None else self._table["state"].get(run)
+        self._open.disabled = run is None
+        self._forget.disabled = run is None or state == "forgotten"
+        self._resume.disabled = state != "unfinished"
 
     def _say(self, text: str) -> None:
         self._line.value = message(text)
@@ -168,7 +170,8 @@ class RunBrowser(Panel):
         run = self._list.value
         self._question.value = message(
             f"Forget run {run}? Its IDs and results are deleted from this machine, and its verdicts cannot be joined "
-            "any more. A remote job that runs is left to end by itself."
+            "any more. What stays tells no ID: its counts, times, checksums and label, and the record of what was done "
+            "with it. A remote job that runs is left to end by itself."
         )
         self._asking.layout.display = ""
 
@@ -183,7 +186,7 @@ class RunBrowser(Panel):
         if self._shown == run.id:
             self._close()
         self._refresh()
-        self._say(f"Run {run.id} was forgotten.")
+        self._say(f"Run {run.id} was forgotten; its counts stay.")
 
 
 _HEAD = ("run", "label", "type", "state", "IDs", "batches done", "listed", "created")

@@ -28,6 +28,7 @@ _GRADES = {
     "given": "not proved: on your word",
     "unproved": "proves nothing about IDs it does not list",
 }
+_OVER = ("done", "failed", "forgotten")
 _HERE = {"running": ("▶", "now"), "waiting": ("◷", "waiting"), "stopped": ("■", "stopped here")}
 
 # Both colours of a pair, from the notebook's theme or else from the system's.
@@ -97,6 +98,8 @@ def line(snapshot: Snapshot) -> str:
     elif snapshot.state == "done":
         words = [snapshot.run_id, f"done: {outcome(snapshot)}"]
         mark = " (SANDBOX, invented)" if snapshot.sandbox else ""
+    elif snapshot.state == "forgotten":
+        words = [snapshot.run_id, f"forgotten: {outcome(snapshot)}", note]
     else:
         batches = _batches(snapshot) if snapshot.batches > 1 else ""
         look = "" if snapshot.next_look is None else f"next look in {duration(snapshot.next_look)}"
@@ -120,10 +123,10 @@ def resume(snapshot: Snapshot) -> str:
 def outcome(snapshot: Snapshot) -> str:
     """Return what came out so far; compliance is claimed only of a run that is done with nothing missing."""
     if snapshot.listed is None:
-        return "No result so far"
+        return "No result" if snapshot.state == "forgotten" else "No result so far"
     ids = f"{snapshot.listed:,} of {snapshot.ids:,} ID{_plural(snapshot.ids)}"
     if snapshot.state != "done" or snapshot.batches_done < snapshot.batches:
-        return f"X listed {ids} so far"
+        return f"X listed {ids}{'' if snapshot.state == 'forgotten' else ' so far'}"
     proved = snapshot.ids - snapshot.listed - snapshot.unproved - snapshot.undecided
     unproved = f", {snapshot.unproved:,} unproved and left unchecked" if snapshot.unproved else ""
     errors = f", {snapshot.undecided:,} unchecked because X gave an error" if snapshot.undecided else ""
@@ -158,7 +161,7 @@ def _title(snapshot: Snapshot) -> str:
 
 def _where(snapshot: Snapshot) -> str:
     """Return how far the run is in few words; a batch that failed is at no stage."""
-    if snapshot.state in ("done", "failed"):
+    if snapshot.state in _OVER:
         return snapshot.state
     return f"stopped at {snapshot.stage}" if snapshot.state == "stopped" else snapshot.stage
 
@@ -183,6 +186,8 @@ def _stages(snapshot: Snapshot) -> list[str]:
         if snapshot.batches == 1:
             return ["✗&#160;ended without a result"]
         return [f"✗&#160;{snapshot.batches_dead:,} of {snapshot.batches:,} batches ended without a result"]
+    if snapshot.state == "forgotten":
+        return ["○&#160;forgotten"]
     here = STAGES.index(snapshot.stage)
     if snapshot.state == "done":
         return [f"{'✓' if number <= here else '○'}&#160;{stage}" for number, stage in enumerate(STAGES)]
@@ -218,13 +223,13 @@ def _facts(snapshot: Snapshot) -> list[str]:
 def _budget(snapshot: Snapshot) -> str:
     """Return the requests to the API, which may cost money: made, and before the end also to come and allowed."""
     made = f"{snapshot.requests:,} request{_plural(snapshot.requests)}"
-    if snapshot.state in ("done", "failed"):
+    if snapshot.state in _OVER:
         return f"{made} made"
     return f"{made} made, at least {snapshot.requests_ahead:,} to come, {snapshot.max_requests:,} allowed"
 
 
 def _resume(snapshot: Snapshot) -> str:
-    if snapshot.state == "done":
+    if snapshot.state in ("done", "forgotten"):
         return ""
     when = "To go on" if snapshot.state in ("failed", "stopped") else "If this kernel ends, go on with"
     return f'<div>{when}: <code style="white-space:nowrap">{_text(resume(snapshot))}</code></div>'

@@ -198,6 +198,8 @@ class JobMonitor(Panel):
         """Return the results as they stand at the end, in plain HTML."""
         if not snapshot.batches_done:
             return box(message("There are no results."))
+        if snapshot.state == "forgotten":
+            return box(message("There are no results any more."))
         if (snapshot.listed or 0) > LISTED_MAX:
             return box(message(f"The results are large; read them with {card.resume(snapshot)}.result()"))
         return self._results(snapshot)
@@ -292,7 +294,7 @@ def counts(covered: Sequence[Covered]) -> list[tuple[str, str, int]]:
 
 
 def _over(snapshot: Snapshot) -> bool:
-    return snapshot.state in ("done", "failed")
+    return snapshot.state in ("done", "failed", "forgotten")
 
 
 def _driven(snapshot: Snapshot) -> bool:
