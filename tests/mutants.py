@@ -113,7 +113,7 @@ MUTANTS = [
         "    if False:\n        why",
         "steps",
     ),
-    Mutant("ours is attached", "client.py", "if own is not None and not own", "if False and not own", "steps"),
+    Mutant("ours is attached", "client.py", "if own is not None and not gone", "if False and not gone", "steps"),
     Mutant(
         "a check goes on with an attached run",
         "client.py",
@@ -275,8 +275,8 @@ MUTANTS = [
     Mutant(
         "apply does not warn",
         "frames.py",
-        "    if note := plan.note():\n        warn(note)\n    return clean",
-        "    return clean",
+        "    if note := plan.note():\n        warn(note)\n    _put",
+        "    _put",
         "cleaning",
     ),
     Mutant(
