@@ -150,7 +150,13 @@ MUTANTS = [
         're.compile(r"[0-9]{1,19}")',
         "results",
     ),
-    Mutant("geo scrubbing is a deletion", "results.py", "[4, 1, 0, 2]", "[4, 0, 0, 2]", "results"),
+    Mutant(
+        "geo scrubbing is a deletion",
+        "results.py",
+        "GONE, GEO, REHYDRATE, UNKNOWN, ERROR = range(5)",
+        "GONE, GEO, REHYDRATE, UNKNOWN, ERROR = 0, 0, 2, 3, 4",
+        "results",
+    ),
     # which row gets what
     Mutant(
         "unproved absence is compliant",
@@ -542,9 +548,7 @@ MUTANTS = [
         "hashes.update({name: raw}):",
         "fuzz",
     ),
-    Mutant(
-        "a text is a list of jobs", "ledger.py", 'if not isinstance(data["past_jobs"], list):', "if False:", "ledger"
-    ),
+    Mutant("a text is a list of jobs", "ledger.py", "if not isinstance(value, list):", "if False:", "ledger"),
     Mutant("any schema will do", "ledger.py", "if type(schema) is not int or schema != SCHEMA:", "if False:", "ledger"),
     # what is written of a file
     Mutant(

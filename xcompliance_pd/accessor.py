@@ -229,6 +229,7 @@ class FrameAccessor(_Accessor):
             prefix=prefix,
         )
         choices = {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}
+        choices["references"] = ", ".join(plan.references)
         return frames.apply(self._data, plan, choices, client)
 
     def changes(
