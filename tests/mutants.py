@@ -281,8 +281,8 @@ MUTANTS = [
     Mutant(
         "apply does not warn",
         "frames.py",
-        "    if note := plan.note():\n        warn(note)\n    _put",
-        "    _put",
+        "    if note := plan.note():\n        warn(note)\n    put",
+        "    put",
         "cleaning",
     ),
     Mutant(
@@ -734,9 +734,17 @@ MUTANTS = [
         "a record before there is a clean frame",
         "frames.py",
         "    clean = cleaning.cleaned(frame, plan)\n    if note",
-        "    _put_on_record(frame, frame, plan, choices, access)\n"
+        "    put_on_record(lambda: named_runs(frame, plan.prefix), access, "
+        "lambda **facts: audit.entry(frame, frame, plan, choices, **facts), 'frame')\n"
         "    clean = cleaning.cleaned(frame, plan)\n    if note",
         "audit",
+    ),
+    Mutant(
+        "what was done to a file is not on record",
+        "copies.py",
+        "    _put_on_record(done, choice, client, before)\n",
+        "",
+        "clean_file",
     ),
     Mutant(
         "a full disk costs the clean frame",

@@ -257,7 +257,8 @@ def test_it_says_what_was_done(checked: pd.DataFrame, run: xc.Run, far: xc.Sandb
     (record,) = Ledger().applied(run.id)
     assert record["applied_at"] == "2027-01-15T08:00:00+00:00"
     assert (record["mode"], record["prefix"], record["run"]) == ("drop", "compliance_", run.id)
-    assert record["options"] == {"unchecked": "keep", "invalid": "keep", "unknown": "keep"}
+    kept = {"unchecked": "keep", "invalid": "keep", "unknown": "keep"}
+    assert record["options"] == {**kept, "references": "retweeted"}
     assert record["rows"] == {"before": 8, "after": 7, "of_run": 7}
     assert record["verdicts"] == {"compliant": 5, "action_required": 2, "unchecked": 1, "invalid": 0}
     assert record["changes"] == {"kept": 5, "dropped": 1, "geo blanked": 1, "kept: unchecked": 1}
@@ -395,7 +396,7 @@ def test_runs_of_another_ledger_are_told_once(tmp_path: Path) -> None:
     (one,) = told
     first = ", ".join(f"tweets-20261123-{number:08x}" for number in range(3))
     assert f"not on record for {first} and 2 more, which" in str(one.message)
-    assert "apply(client=xc.Client(home=...))" in str(one.message)
+    assert "client=xc.Client(home=...)" in str(one.message)
     assert one.filename == __file__
     assert not (tmp_path / "home").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -608,6 +609,41 @@ def test_the_command_does_the_same(
     log = pd.read_csv("changes.csv", dtype={"id": str})
     assert len(log) == done.counts["count"].sum() - done.counts.loc[done.counts["change"] == "kept", "count"].sum()
     assert set(log.loc[log["kind"] == "user", "id"]) <= truth.users
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.csv", "own.jsonl", "own.parquet"])
+def test_it_is_on_record(here: Path, name: str) -> None:
+    """Each run whose verdicts were taken, reused ones too, has a record with counts and both files' checksums."""
+    frame = pd.DataFrame({"id": IDS[:4], "text": "x"})
+    kind = name.partition(".")[2]
+
+    def write(table: pd.DataFrame) -> None:
+        if kind == "jsonl":
+            table.to_json(name, orient="records", lines=True)
+        elif kind == "parquet":
+            table.to_parquet(name)
+        else:
+            table.to_csv(name, index=False)
+
+    write(frame)
+    with xc.Sandbox(findings=[delete(IDS[0])], complete_after=1) as box:
+        access = quick(box)
+        if name.startswith("own"):
+            write(frame.compliance.check("id", client=access).astype(str))
+        done = [xc.clean_file(name, f"b.{kind}", "id", client=access)]
+        (first,) = access.runs().index
+        if not name.startswith("own"):
+            write(pd.concat([frame, frame.tail(1).assign(id=IDS[5])]))
+            with pytest.warns(xc.ComplianceWarning, match="are reused"):
+                done.append(xc.clean_file(name, f"c.{kind}", "id", client=access, max_age="1h"))
+        applied = access.open_run(first).applied()
+    assert applied["holds"].all()
+    assert applied["dropped"].tolist() == [1] * len(done)
+    assert applied[["rows_before", "rows_after"]].values.tolist() == [[4, 3], [5, 4]][: len(done)]
+    for copy, (_, record) in zip(done, applied.iterrows(), strict=True):
+        digest = hashlib.sha256(copy.output.read_bytes()).hexdigest()
+        assert list(record["columns_after"].values()) == [digest]
+    assert list(applied["columns_before"].iloc[-1].values()) == [hashlib.sha256(Path(name).read_bytes()).hexdigest()]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.csv"])

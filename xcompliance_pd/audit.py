@@ -39,6 +39,7 @@ from .verdicts import STATUSES
 SCHEMA = 1
 BLOCK = 1 << 16  # cells whose lines are in memory at once
 NULL = b"null\n"
+WHOLE = "(the whole file)"  # in the place of a column's name
 
 Record = Mapping[str, Any]
 
@@ -112,7 +113,7 @@ def entry(
     blanked = sorted({*plan.blank, *plan.rewritten})
     return {
         "schema": SCHEMA,
-        "applied_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        "applied_at": _moment(now),
         "mode": plan.mode,
         "prefix": _name(plan.prefix),
         "options": dict(choices),
@@ -121,6 +122,45 @@ def entry(
         "changes": plan.counts(),
         "blanked": [_name(frame.columns[at]) for at in blanked],  # columns in which cells went
         "columns": {"before": checksums(frame), "after": checksums(clean)},
+        "software": software,
+    }
+
+
+def file_entry(
+    mode: str,
+    options: Mapping[str, str],
+    rows: tuple[int, int],
+    changes: Mapping[str, int],
+    checksums: tuple[str, str],
+    *,
+    now: float,
+    software: str,
+) -> dict[str, Any]:
+    """Return what there is to say of one clean copy of a file, whichever run it is recorded for.
+
+    Parameters
+    ----------
+    mode, options
+        As they were given.
+    rows : (int, int)
+        Lines or rows, before and after.
+    changes : mapping of str to int
+        How often which of ``cleaning.CHANGES`` was made.
+    checksums : (str, str)
+        The SHA-256 of the whole file, before and after; it stands where those of columns stand for a frame.
+    now : float
+        Seconds since the epoch.
+    software : str
+        The version of this package.
+    """
+    return {
+        "schema": SCHEMA,
+        "applied_at": _moment(now),
+        "mode": mode,
+        "options": dict(options),
+        "rows": {"before": rows[0], "after": rows[1]},
+        "changes": dict(changes),
+        "columns": {"before": {WHOLE: checksums[0]}, "after": {WHOLE: checksums[1]}},
         "software": software,
     }
 
@@ -202,6 +242,10 @@ def _within(record: Any, kind: type, *keys: str, missing: object = None) -> obje
     for key in keys:
         record = record.get(key, missing) if isinstance(record, dict) else None
     return record if isinstance(record, kind) and not isinstance(record, bool) else None
+
+
+def _moment(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
 
 
 def _name(label: Hashable) -> str:

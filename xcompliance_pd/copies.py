@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import cleaning, frames, pieces, protocol, records, tables
+from . import audit, cleaning, frames, pieces, protocol, records, tables
 from . import ids as id_rules
 from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
 from .client import Client
@@ -62,6 +63,10 @@ class CleanFile:
         Whose verdicts were taken; none if the file had its own.
     unproved : bool
         Whether something stays of which nothing is known.
+    rows : (int, int)
+        Lines of records, or rows of a table, before and after.
+    named : dict of str to int
+        All runs whose verdicts were taken, reused ones too, and how many rows they are on as far as that is known.
     notes : tuple of str
         What to tell about the written file.
     """
@@ -70,6 +75,8 @@ class CleanFile:
     counts: pd.DataFrame
     runs: tuple[Run, ...]
     unproved: bool
+    rows: tuple[int, int]
+    named: dict[str, int]
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -210,7 +217,13 @@ def clean_file(
     kinds = (types,) if isinstance(types, str) else None if types is None else tuple(types)
     ask = _Ask(kinds, (runs,) if isinstance(runs, Run) else tuple(runs), client, label, fresh, max_age)
     _refuse(path, output, changes, ask)
-    log = None if changes is None else Path(changes)
+    before = _sha256(path)
+    done = _cleaned(path, output, column, choice, ask, None if changes is None else Path(changes))
+    _put_on_record(done, choice, client, before)
+    return done
+
+
+def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask: _Ask, log: Path | None) -> CleanFile:
     if tables.format_of(path) == "jsonl":
         return _Lines(path, output, column, choice, log).clean(ask)
     source = tables.in_pieces(path, output)
@@ -220,7 +233,7 @@ def clean_file(
     _refuse_runs(own, ask)
     if not own:
         column = str(tables.column(Table(source.head(), "parquet", (), False, path), column))
-    tally = _RowTally(log)
+    tally = _RowTally(log, choice.mode)
     with tally:
         run, unproved = pieces.clean(
             source,
@@ -228,15 +241,36 @@ def clean_file(
             output,
             lambda frame: tally.counted(frame, choice.plan(frame)),
             type=_one_type(ask),
-            client=client,
+            client=ask.client,
             run=ask.runs[0] if ask.runs else None,
-            label=label,
-            fresh=fresh,
-            max_age=max_age,
+            label=ask.label,
+            fresh=ask.fresh,
+            max_age=ask.max_age,
         )
     counts = tally.counts()
     _warn(counts, tally.unreadable)
-    return CleanFile(output, counts, () if run is None else (run,), (own or unproved) and _unchecked(counts))
+    unproved = (own or unproved) and _unchecked(counts)
+    return CleanFile(output, counts, () if run is None else (run,), unproved, tally.rows, tally.named)
+
+
+def _put_on_record(done: CleanFile, choice: _Choice, client: Client | None, before: str) -> None:
+    """Add what was done to the records of the runs; see :mod:`xcompliance_pd.audit`."""
+    changes = {str(word): int(n) for word, n in done.counts.groupby("change", sort=False)["count"].sum().items()}
+    checksums = before, _sha256(done.output)
+    frames.put_on_record(
+        lambda: done.named,
+        client,
+        lambda **facts: audit.file_entry(choice.mode, choice.open, done.rows, changes, checksums, **facts),
+        "file",
+    )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise files.failure(path, error) from None
 
 
 def told(counts: pd.DataFrame) -> str:
@@ -301,7 +335,7 @@ def _clean_table(
             checked = frames.check(checked, label, type=kind, client=access, **options)
             runs = tuple(access.open_run(name) for name in checked[PREFIX + "run"].cat.categories)
         unproved = bool(((checked[_STATUS] == "unchecked") & checked[label].notna()).any())
-    tally = _RowTally(log)
+    tally = _RowTally(log, choice.mode)
     with tally:
         plan = tally.counted(checked, choice.plan(checked))
         clean = cleaning.cleaned(checked, plan)
@@ -311,16 +345,18 @@ def _clean_table(
     counts = tally.counts()
     _warn(counts, tally.unreadable)
     unproved = (own or unproved) and _unchecked(counts)
-    return CleanFile(output, counts, runs, unproved, (*table.notes, *notes))
+    return CleanFile(output, counts, runs, unproved, tally.rows, tally.named, (*table.notes, *notes))
 
 
 class _RowTally(contextlib.ExitStack):
     """Counts what plans do to the rows of pieces, and lists it in a file if there is one."""
 
-    def __init__(self, log: Path | None) -> None:
+    def __init__(self, log: Path | None, mode: str) -> None:
         super().__init__()
+        self._mode = mode
         self._log = None if log is None else self.enter_context(jsonl.writing(log))
         self._rows = 0
+        self.named: Counter[str] = Counter()
         self._counts: list[pd.DataFrame] = []
         self.unreadable: Counter[str] = Counter()  # cells of each column that seem to hold geo data
 
@@ -333,8 +369,14 @@ class _RowTally(contextlib.ExitStack):
         rows["change"] = pd.Categorical.from_codes(plan.change, categories=pd.Index(CHANGES, dtype=object))
         self._counts.append(rows.groupby(_OF_A_ROW, observed=True, dropna=False).size().rename("count").reset_index())
         self._rows += len(frame)
+        self.named.update(frames.named_runs(frame))
         self.unreadable.update(plan.unreadable)
         return plan
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        gone = sum(int(some.loc[some["change"] == CHANGES[DROPPED], "count"].sum()) for some in self._counts)
+        return self._rows, self._rows - (0 if self._mode == "mark" else gone)
 
     def counts(self) -> pd.DataFrame:
         whole = pd.concat(self._counts)
@@ -432,6 +474,7 @@ class _Lines:
         self._log = log
         self._counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
         self._keep = frozenset(choice.keep)
+        self._named: Counter[str] = Counter()
         self._warned = False  # of what is invalid
 
     def clean(self, ask: _Ask) -> CleanFile:
@@ -449,6 +492,7 @@ class _Lines:
         try:
             with Spill() as spill:
                 runs, sources = self._answers(ask, asked, spill)
+                self._named = Counter(dict.fromkeys((run for source in sources.values() for run in source.runs()), 0))
                 for run in runs:
                     frames.warn_unproved(run.snapshot())
                 return self._finish(runs, self._judged(spill, asked, sources))
@@ -607,6 +651,7 @@ class _Lines:
             told = [{} if record is None else record.value for record in read]
             frame = pd.DataFrame({name: pd.Series([v.get(name) for v in told], dtype=object) for name in sorted(keys)})
             frame[_STATUS] = frame[_STATUS].where(frame[_STATUS].notna(), "unchecked")
+            self._named.update(frames.named_runs(frame))
             plan = cleaning.plan(frame, geo=[])
             words = plan.verdicts.astype(object).where(plan.verdicts.notna(), None)
             for (number, line), record, change, action, reason in zip(
@@ -628,11 +673,16 @@ class _Lines:
             log = None if self._log is None else stack.enter_context(_log(self._log))
             output = stack.enter_context(jsonl.writing(self._output))
             output.write(self._lines.mark)
+            lines = written = 0
             for number, line, record, known, own in judged:
+                lines += 1
                 if record is None:
-                    output.write(line if not line.strip() else self._unread(number, line, log))
+                    left = line if not line.strip() else self._unread(number, line, log)
+                    written += bool(left)
+                    output.write(left)
                     continue
                 text, changes = records.cleaned(record, known, rules, own)
+                written += text is not None
                 if text is record.text:
                     output.write(line)
                 elif text is not None:
@@ -641,7 +691,7 @@ class _Lines:
                     self._tell(number, change, log)
         counts = _table(self._counted)
         _warn(counts, {}, INVALID if self._warned else None)
-        return CleanFile(self._output, counts, runs, _unchecked(counts))
+        return CleanFile(self._output, counts, runs, _unchecked(counts), (lines, written), self._named)
 
     def _unread(self, number: int, line: bytes, log: Any) -> bytes:
         """Return what is written for a line that could not be read."""

@@ -885,34 +885,55 @@ def apply(
     clean = cleaning.cleaned(frame, plan)
     if note := plan.note():
         warn(note)
-    _put_on_record(frame, clean, plan, choices, access)
+    put_on_record(
+        lambda: named_runs(frame, plan.prefix),
+        access,
+        lambda **facts: audit.entry(frame, clean, plan, choices, **facts),
+        "frame",
+    )
     return clean
 
 
-def _put_on_record(
-    frame: pd.DataFrame, clean: pd.DataFrame, plan: cleaning.Plan, choices: Mapping[str, str], client: Client | None
+def named_runs(frame: pd.DataFrame, prefix: str = PREFIX) -> dict[str, int]:
+    """Return the runs that the rows name, and how many rows name each."""
+    if prefix + "run" not in frame.columns:
+        return {}
+    return {str(run): int(rows) for run, rows in summary.runs(frame, prefix)["rows"].items()}
+
+
+def put_on_record(
+    runs: Callable[[], Mapping[str, int]], client: Client | None, entry: Callable[..., audit.Record], what: str
 ) -> None:
-    """Add a record to each run that the rows name; where that cannot be, warn, because the clean frame is good."""
-    if plan.prefix + "run" not in frame.columns:
-        return
+    """Add a record to each run that the rows name; where that cannot be, warn, because what was made is good.
+
+    Parameters
+    ----------
+    runs : callable
+        Returns runs, and how many rows name each.
+    client : Client or None
+        Whose ledger gets the record.
+    entry : callable
+        Makes the record, of the time and the software's version; only called if a run is there.
+    what : str
+        What was made, a frame or a file.
+    """
     ledger, clock = (Ledger(), Clock()) if client is None else (client.ledger, client.clock)
     try:
-        named: dict[str, int] = {str(run): rows for run, rows in summary.runs(frame, plan.prefix)["rows"].items()}
+        named = runs()
         ours = [run for run in named if ledger.has(run)]
         if ours:
-            software = f"xcompliance-pd {version('xcompliance-pd')}"
-            entry = audit.entry(frame, clean, plan, choices, now=clock.now(), software=software)
+            made = entry(now=clock.now(), software=f"xcompliance-pd {version('xcompliance-pd')}")
             for run in ours:
-                ledger.record_applied(run, entry, named[run])
+                ledger.record_applied(run, made, named[run])
     except ComplianceError as error:
-        warn(f"The clean frame is whole, but what was done is not on record. {error}")
+        warn(f"The clean {what} is whole, but what was done is not on record. {error}")
         return
     strange = [run for run in named if run not in ours and not run.startswith("sandbox-")]  # theirs go with the sandbox
     if strange:
         more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
         warn(
             f"What was done is not on record for {', '.join(strange[:3])}{more}, which {ledger.home} does not hold. "
-            "Use apply(client=xc.Client(home=...)) with the ledger it was made in, or keep compliance.changes()."
+            "Use client=xc.Client(home=...) with the ledger it was made in, or keep the list of changes."
         )
 
 

@@ -222,7 +222,7 @@ class Source:
             The run's folder is not to be seen from here, or is not what it was.
         """
         ledger = Ledger(self.home)
-        for run_id in self._runs():
+        for run_id in self.runs():
             self._seen(ledger, run_id)
         if self.run is None:
             return self._same_categories(
@@ -237,7 +237,7 @@ class Source:
         chosen_record = replace(record, batches=chosen, reused=self.reused)
         return self._same_categories(join(ledger, chosen_record, ids, part))
 
-    def _runs(self) -> tuple[str, ...]:
+    def runs(self) -> tuple[str, ...]:
         """Return the runs that rows may name, in the order of their category."""
         own = [] if self.run is None else [self.run]
         return tuple(dict.fromkeys([*own, *(name.partition("/")[0] for name in self.reused)]))
@@ -257,11 +257,11 @@ class Source:
         return self._same_categories(verdicts.join(none, []))
 
     def _same_categories(self, table: pd.DataFrame) -> pd.DataFrame:
-        for name, words in (("action", self.actions), ("reason", self.reasons), ("run", self._runs())):
+        for name, words in (("action", self.actions), ("reason", self.reasons), ("run", self.runs())):
             used = table[name].cat.remove_unused_categories().cat.categories
             if not set(used) <= set(words):  # else a word would become a missing value
                 raise LedgerError(
-                    f"The results of {', '.join(self._runs())} hold other words than when they were joined. "
+                    f"The results of {', '.join(self.runs())} hold other words than when they were joined. "
                     "Join them again.",
                     run_id=self.run,
                 )
