@@ -280,8 +280,8 @@ MUTANTS = [
     ),
     Mutant(
         "apply does not warn",
-        "frames.py",
-        "    if note := plan.note():\n        warn(note)\n    put",
+        "applying.py",
+        "    if note := plan.note():\n        asking.warn(note)\n    put",
         "    put",
         "cleaning",
     ),
@@ -357,7 +357,7 @@ MUTANTS = [
     ),
     # IDs
     Mutant("damaged floats are cast", "ids.py", "problem[finite & (np.abs(numbers) >= limit)] = _LOST", "pass", "ids"),
-    Mutant("users pass as posts", "frames.py", "    if id_rules.names_users(name):", "    if False:", "mistakes"),
+    Mutant("users pass as posts", "asking.py", "    if id_rules.names_users(name):", "    if False:", "mistakes"),
     # the job's life
     Mutant("create is repeated blindly", "lifecycle.py", "return Step.ADOPT", "return Step.CREATE", "lifecycle crash"),
     Mutant(
@@ -681,8 +681,8 @@ MUTANTS = [
     Mutant(
         "unchecked posts stay without a word",
         "copies.py",
-        '    if told:\n        frames.warn(f"Kept as',
-        '    if False:\n        frames.warn(f"Kept as',
+        '    if told:\n        asking.warn(f"Kept as',
+        '    if False:\n        asking.warn(f"Kept as',
         "clean_file",
     ),
     Mutant("bad lines are not counted", "copies.py", "            bad.add(number, line=True)\n", "", "clean_file"),
@@ -732,7 +732,7 @@ MUTANTS = [
     Mutant("a missing cell is a word", "audit.py", "        texts[at] = None", '        texts[at] = "null"', "audit"),
     Mutant(
         "a record before there is a clean frame",
-        "frames.py",
+        "applying.py",
         "    clean = cleaning.cleaned(frame, plan)\n    if note",
         "    put_on_record(lambda: named_runs(frame, plan.prefix), access, "
         "lambda **facts: audit.entry(frame, frame, plan, choices, **facts), 'frame')\n"
@@ -748,9 +748,9 @@ MUTANTS = [
     ),
     Mutant(
         "a full disk costs the clean frame",
-        "frames.py",
-        '    except ComplianceError as error:\n        warn(f"The clean',
-        '    except InputError as error:\n        warn(f"The clean',
+        "applying.py",
+        '    except ComplianceError as error:\n        asking.warn(f"The clean',
+        '    except InputError as error:\n        asking.warn(f"The clean',
         "audit",
     ),
     Mutant("half a record is built upon", "ledger.py", "if torn and audit.read(torn) == [{}]:", "if False:", "audit"),
@@ -965,7 +965,7 @@ MUTANTS = [
     ),
     Mutant(
         "rows lost on the way are not told",
-        "frames.py",
+        "asking.py",
         "    if rows:\n        warn(",
         "    if False:\n        warn(",
         "freshness",

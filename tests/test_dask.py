@@ -26,7 +26,7 @@ from distributed import LocalCluster
 from support import quick
 
 import xcompliance_pd as xc
-from xcompliance_pd import dask_frames, frames
+from xcompliance_pd import asking, dask_frames
 from xcompliance_pd.accessor import FrameAccessor
 from xcompliance_pd.ids import parse, survey
 from xcompliance_pd.ledger import Ledger
@@ -270,7 +270,7 @@ def test_the_ids_of_parts_that_are_on_disk_are_let_go(box: xc.Sandbox) -> None:
             yield part
 
     settings: Any = {"type": None, "client": quick(box, batch_size=100), "label": None}
-    run, _ = frames.begin(parts, "id", "problems", on_invalid="mark", fresh=False, **settings)
+    run, _ = asking.begin(parts, "id", "problems", on_invalid="mark", fresh=False, **settings)
     assert run is not None
     assert max(alive) <= 2
 

@@ -22,7 +22,9 @@ FLOORS: list[list[str]] = [
     [
         "report",
         "questions",
+        "asking",
         "frames",
+        "applying",
         "panels",
         "local_service",
         "accessor",

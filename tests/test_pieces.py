@@ -378,14 +378,14 @@ def test_a_file_that_is_replaced_while_a_job_runs(here: Path, box: xc.Sandbox, m
     """What is written is what was sent, also if another file took its name in the meantime."""
     aim(monkeypatch, box)
     write(table(KINDS["int64"]))
-    wait = cli.frames.wait
+    wait = cli.asking.wait
 
     def replaced(*arguments: Any) -> None:
         wait(*arguments)
         save(posts(3), "c.parquet")
         os.replace("c.parquet", "a.parquet")
 
-    monkeypatch.setattr(cli.frames, "wait", replaced)
+    monkeypatch.setattr(cli.asking, "wait", replaced)
     assert main(["check", "a.parquet", "id", "-o", "b.parquet"]) == 0
     assert pd.read_parquet("b.parquet")["compliance_status"].tolist() == box.expected(ids())["status"].tolist()
 

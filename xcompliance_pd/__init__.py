@@ -26,10 +26,11 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .applying import policy
     from .client import Client, attach, jobs, open_run, runs
     from .copies import clean_file
     from .differences import diff
-    from .frames import check, explode_ids, join, policy, stale, submit
+    from .frames import check, explode_ids, join, stale, submit
     from .local_service import Sandbox
     from .panels import JobMonitor, RunBrowser, SummaryPanel
     from .run import Run
@@ -43,7 +44,7 @@ _LATER = {
     "diff": "differences",
     "explode_ids": "frames",
     "clean_file": "copies",
-    "policy": "frames",
+    "policy": "applying",
     "Client": "client",
     "Run": "run",
     "runs": "client",

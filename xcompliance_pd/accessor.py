@@ -215,7 +215,7 @@ class FrameAccessor(_Accessor):
         runs that the rows name, in the ledger of `client` or else that of ``xc.runs()``;
         :meth:`xcompliance_pd.Run.applied` lists it.
         """
-        from . import cleaning, frames
+        from . import applying, cleaning
 
         plan = cleaning.plan(
             self._data,
@@ -230,7 +230,7 @@ class FrameAccessor(_Accessor):
         )
         choices = {"unchecked": unchecked, "invalid": invalid, "unknown": unknown}
         choices["references"] = ", ".join(plan.references)
-        return frames.apply(self._data, plan, choices, client)
+        return applying.apply(self._data, plan, choices, client)
 
     def changes(
         self,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import cleaning, client, copies, doctor, frames, pieces, protocol, report, saved, tables
+from . import asking, cleaning, client, copies, doctor, frames, pieces, protocol, report, saved, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .ids import Ints
 from .local_service import Sandbox
@@ -260,7 +260,7 @@ def _resume(parsed: argparse.Namespace) -> int:
     if parsed.file is None:
         if parsed.output or parsed.plot or parsed.report:
             raise InputError("Name the file that was checked, so that the verdicts can be put beside its rows.")
-        frames.finish(run)
+        asking.finish(run)
         snapshot = run.snapshot()
         print(card.line(snapshot))
         return UNPROVED if snapshot.unproved else 0

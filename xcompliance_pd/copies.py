@@ -22,12 +22,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import audit, cleaning, frames, pieces, protocol, records, tables
+from . import applying, asking, audit, cleaning, frames, pieces, protocol, records, tables
 from . import ids as id_rules
+from .asking import NO_IDS, PREFIX, Begun
 from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
 from .client import Client
 from .errors import InputError
-from .frames import NO_IDS, PREFIX, Begun
 from .ids import IdColumn, Ints, Part
 from .outcome import Source
 from .protocol import JobType
@@ -257,7 +257,7 @@ def _put_on_record(done: CleanFile, choice: _Choice, client: Client | None, befo
     """Add what was done to the records of the runs; see :mod:`xcompliance_pd.audit`."""
     changes = {str(word): int(n) for word, n in done.counts.groupby("change", sort=False)["count"].sum().items()}
     checksums = before, _sha256(done.output)
-    frames.put_on_record(
+    applying.put_on_record(
         lambda: done.named,
         client,
         lambda **facts: audit.file_entry(choice.mode, choice.open, done.rows, changes, checksums, **facts),
@@ -293,7 +293,7 @@ def _refuse(path: Path, output: Path, changes: str | Path | None, ask: _Ask) -> 
         if not ask.types:
             raise InputError("types= names nothing. Use 'tweets', 'users', or both.")
     for run in ask.runs:
-        frames.refuse_no_run(run)
+        asking.refuse_no_run(run)
     if len({run.type for run in ask.runs}) < len(ask.runs):
         raise InputError("runs= takes one run of posts and one of users, not two of the same type.")
 
@@ -330,7 +330,7 @@ def _clean_table(
         if runs:
             checked = frames.join(checked, label, runs[0])
         else:
-            access = frames.client_of(ask.client)
+            access = asking.client_of(ask.client)
             options: dict[str, Any] = {"label": ask.label, "fresh": ask.fresh, "max_age": ask.max_age}
             checked = frames.check(checked, label, type=kind, client=access, **options)
             runs = tuple(access.open_run(name) for name in checked[PREFIX + "run"].cat.categories)
@@ -369,7 +369,7 @@ class _RowTally(contextlib.ExitStack):
         rows["change"] = pd.Categorical.from_codes(plan.change, categories=pd.Index(CHANGES, dtype=object))
         self._counts.append(rows.groupby(_OF_A_ROW, observed=True, dropna=False).size().rename("count").reset_index())
         self._rows += len(frame)
-        self.named.update(frames.named_runs(frame))
+        self.named.update(applying.named_runs(frame))
         self.unreadable.update(plan.unreadable)
         return plan
 
@@ -422,7 +422,7 @@ def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None
         for name, number in unreadable.items()
     ]
     if told:
-        frames.warn(f"Kept as they are: {'; '.join(told)}. A list of changes (changes=, --changes) names them.")
+        asking.warn(f"Kept as they are: {'; '.join(told)}. A list of changes (changes=, --changes) names them.")
 
 
 # --------------------------------------------------------------------------- lines
@@ -494,7 +494,7 @@ class _Lines:
                 runs, sources = self._answers(ask, asked, spill)
                 self._named = Counter(dict.fromkeys((run for source in sources.values() for run in source.runs()), 0))
                 for run in runs:
-                    frames.warn_unproved(run.snapshot())
+                    asking.warn_unproved(run.snapshot())
                 return self._finish(runs, self._judged(spill, asked, sources))
         except (InputError, KeyboardInterrupt) as error:
             if runs:
@@ -530,22 +530,22 @@ class _Lines:
             begun = self._begin(ask, asked, spill)
         runs = {kind: each.run for kind, each in begun.items() if each.run is not None}
         # X takes one job of posts and one of users at a time
-        displays = frames.wait_for_all(runs, None, Display.choose(), Clock())
+        displays = asking.wait_for_all(runs, None, Display.choose(), Clock())
         for run, display in zip(runs.values(), displays, strict=False):  # one display if there is no run
             display.close(run.snapshot())
         sources = {
-            kind: frames.source_of(each.reuse) if each.run is None else each.run.source()
+            kind: asking.source_of(each.reuse) if each.run is None else each.run.source()
             for kind, each in begun.items()
         }
         return _Answers(tuple(runs.values()), {kind: source for kind, source in sources.items() if source is not None})
 
     def _begin(self, ask: _Ask, asked: tuple[JobType, ...], spill: Spill) -> dict[JobType, Begun]:
         """Make the runs; nothing is sent yet."""
-        client = frames.client_of(ask.client)
+        client = asking.client_of(ask.client)
         begun = {}
         for kind in asked:
             given = None if ask.types is None and kind is JobType.TWEETS else str(kind)
-            begun[kind] = frames.begin(
+            begun[kind] = asking.begin(
                 partial(_surveyed, spill, kind, client.clock.now()),
                 self._column or "id",
                 "",
@@ -557,7 +557,7 @@ class _Lines:
                 max_age=ask.max_age,
             )
         if not any(each.run or each.reuse for each in begun.values()):
-            frames.warn(f"{self._lines.path.name} holds no ID, so nothing was sent. Check the file.")
+            asking.warn(f"{self._lines.path.name} holds no ID, so nothing was sent. Check the file.")
         return begun
 
     def _parts(self, asked: tuple[JobType, ...]) -> Iterator[tuple[Ints, ...]]:
@@ -578,7 +578,7 @@ class _Lines:
             )
         if bad:
             self._warned = True
-            frames.warn(f"{bad.told(self._lines.path)} They are not sent.")
+            asking.warn(f"{bad.told(self._lines.path)} They are not sent.")
 
     def _gather(self, line: bytes, number: int, asked: tuple[JobType, ...], told: Named, bad: _Bad) -> None:
         record = self._read(line)
@@ -651,7 +651,7 @@ class _Lines:
             told = [{} if record is None else record.value for record in read]
             frame = pd.DataFrame({name: pd.Series([v.get(name) for v in told], dtype=object) for name in sorted(keys)})
             frame[_STATUS] = frame[_STATUS].where(frame[_STATUS].notna(), "unchecked")
-            self._named.update(frames.named_runs(frame))
+            self._named.update(applying.named_runs(frame))
             plan = cleaning.plan(frame, geo=[])
             words = plan.verdicts.astype(object).where(plan.verdicts.notna(), None)
             for (number, line), record, change, action, reason in zip(

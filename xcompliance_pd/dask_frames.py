@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from dask.dataframe.extensions import register_dataframe_accessor
 
-from . import frames, summary, verdicts
+from . import asking, frames, summary, verdicts
 from . import ids as id_rules
+from .asking import PREFIX, Begun
 from .errors import InputError
-from .frames import PREFIX, Begun
 from .ids import IdColumn, Part
 from .outcome import Source
 from .questions import select
@@ -93,9 +93,9 @@ class DaskFrameAccessor:
         run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, surveyed)
         if run is None:
             if not reuse and not any(part.invalid for part in surveyed):  # they were named already
-                frames.warn(frames.NOTHING_SENT.format(column))
-            return self._with(column, frames.source_of(reuse), prefix)
-        frames.wait(run, timeout, display)
+                asking.warn(asking.NOTHING_SENT.format(column))
+            return self._with(column, asking.source_of(reuse), prefix)
+        asking.wait(run, timeout, display)
         return self._joined(column, run, prefix, display)
 
     def submit(
@@ -112,7 +112,7 @@ class DaskFrameAccessor:
         """Compute the ID column, start a check in the background and return its `Run`; see `check`."""
         run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, [])
         if run is None:
-            raise InputError((frames.ALL_FRESH if reuse else frames.NOTHING_TO_SUBMIT).format(column))
+            raise InputError((asking.ALL_FRESH if reuse else asking.NOTHING_TO_SUBMIT).format(column))
         return run.start()
 
     def join(
@@ -130,12 +130,12 @@ class DaskFrameAccessor:
         With ``partial=True`` the batches that have ended by now speak, also when more have ended before the frame is
         computed.
         """
-        frames.refuse_no_run(run)
+        asking.refuse_no_run(run)
         frames.refuse_existing(self._data._meta, prefix, overwrite)
         _parse(self._data._meta, column)
         display = Display.choose()
         if not partial:
-            frames.wait(run, timeout, display)
+            asking.wait(run, timeout, display)
         return self._joined(column, run, prefix, display)
 
     def problems(self, column: Hashable) -> dd.DataFrame:
@@ -185,8 +185,8 @@ class DaskFrameAccessor:
         surveyed: list[Part],
     ) -> Begun:
         _parse(self._data._meta, column)
-        client = frames.client_of(client)
-        return frames.begin(
+        client = asking.client_of(client)
+        return asking.begin(
             partial(_surveys, self._data, column, client.clock.now(), surveyed),
             column,
             f"ddf.compliance.problems({column!r}).compute()",
@@ -200,14 +200,14 @@ class DaskFrameAccessor:
 
     def _joined(self, column: Hashable, run: Run, prefix: str, display: Display) -> dd.DataFrame:
         snapshot = run.snapshot()
-        frames.warn_unproved(snapshot)
+        asking.warn_unproved(snapshot)
         source = run.source()
         display.close(snapshot)
         return self._with(column, source, prefix)
 
     def _with(self, column: Hashable, source: Source | None, prefix: str) -> dd.DataFrame:
         if source is not None and source.lost:
-            frames.warn(
+            asking.warn(
                 f"{len(source.lost):,} batches of earlier runs, which are reused, are gone or were changed: rows of "
                 "theirs stay unchecked. Run check with max_age= again, and they are sent."
             )
@@ -239,7 +239,7 @@ def _surveys(data: dd.DataFrame, column: Hashable, now: float, surveyed: list[Pa
         except InputError as error:
             raise InputError(f"In partition {number}: {error}") from None
         part = replace(part, examples=tuple(f"partition {number}, {example}" for example in part.examples))
-        surveyed.append(replace(part, ids=frames.NO_IDS))
+        surveyed.append(replace(part, ids=asking.NO_IDS))
         yield part
 
 

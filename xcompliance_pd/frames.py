@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import sys
-import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from importlib.metadata import version
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
-from . import audit, cleaning, combined, freshness, geo, protocol, questions, saved, summary, terms, verdicts
+from . import asking, combined, freshness, geo, protocol, questions, saved, verdicts
 from . import ids as id_rules
+from .asking import PREFIX
 from .client import Client
-from .digest import Grade
-from .errors import ComplianceError, ComplianceWarning, InputError
-from .ids import IdColumn, Ints, Part
-from .ledger import Ledger
-from .lifecycle import Snapshot, remembered
-from .outcome import Source
+from .errors import InputError
+from .ids import IdColumn, Part
+from .lifecycle import Snapshot
 from .protocol import JobType
 from .questions import Asked, Column, Question, References, read, select
 from .reuse import Reuse
@@ -32,15 +25,6 @@ from .runner import Clock
 from .saved import SavedResults
 from .verdicts import STATUSES, VERDICT_COLUMNS
 from .widgets.live import Display
-
-PREFIX = "compliance_"
-NO_IDS: Ints = np.empty(0, dtype=np.int64)
-NOTHING_TO_SUBMIT = "Column {!r} holds no ID, so there is nothing to submit. Check the column's name."
-ALL_FRESH = (
-    "All IDs in column {!r} were proved within max_age, so there is nothing to submit. "
-    "check(..., max_age=...) puts those verdicts on the rows without any request."
-)
-NOTHING_SENT = "Column {!r} holds no ID, so nothing was sent and no row was checked. Check the column's name."
 
 
 def check(
@@ -142,9 +126,9 @@ def check(
     begun = _begin(asked, client, label, on_invalid, fresh, max_age)
     _warn_of_authors(data, wanted)
     if not any(each.run or each.reuse for each in begun.values()) and not asked[0].ids.invalid.any():
-        warn(NOTHING_SENT.format(asked[0].question.column))  # invalid rows were named already
+        asking.warn(asking.NOTHING_SENT.format(asked[0].question.column))  # invalid rows were named already
     runs = {kind: each.run for kind, each in begun.items() if each.run is not None}
-    displays = wait_for_all(runs, timeout, display, client_of(client).clock)
+    displays = asking.wait_for_all(runs, timeout, display, asking.client_of(client).clock)
     again = {kind: each.reuse for kind, each in begun.items() if each.run is None and each.reuse is not None}
     return _joined(checked, asked, {**runs, **again}, prefix, overwrite, displays)
 
@@ -214,12 +198,12 @@ def submit(
     asked = [read(data, question) for question in wanted]
     for each in asked:
         if each.question.kind is None and not each.ids.valid.any():
-            raise InputError(NOTHING_TO_SUBMIT.format(each.question.column))
+            raise InputError(asking.NOTHING_TO_SUBMIT.format(each.question.column))
     runs = _begin(asked, client, label, on_invalid, fresh, max_age)
     _warn_of_authors(data, wanted)
     for each in asked:
         if runs[each.question.job].run is None:
-            raise InputError(ALL_FRESH.format(each.question.column))
+            raise InputError(asking.ALL_FRESH.format(each.question.column))
     begun = {kind: each.run.start() for kind, each in runs.items() if each.run is not None}
     if isinstance(column, Mapping):
         return {each.question.column: begun[each.question.job] for each in asked if each.question.kind is None}
@@ -278,7 +262,7 @@ def join(
     if sent is not None:
         raise InputError("sent= is for a result file. This run knows itself which IDs were sent; leave it out.")
     runs = dict(column) if isinstance(column, Mapping) and run is None else {column: run}
-    types = {name: JobType(refuse_no_run(each).type) for name, each in runs.items()}
+    types = {name: JobType(asking.refuse_no_run(each).type) for name, each in runs.items()}
     if isinstance(column, Mapping):
         wanted = questions.questions(data, types, None, references)
     else:
@@ -287,8 +271,8 @@ def join(
     display = Display.choose()
     checked = _own(data)
     asked = [read(checked, question) for question in wanted]
-    begun = {types[name]: refuse_no_run(each) for name, each in runs.items()}
-    displays = [display for _ in begun] if partial else wait_for_all(begun, timeout, display, Clock())
+    begun = {types[name]: asking.refuse_no_run(each) for name, each in runs.items()}
+    displays = [display for _ in begun] if partial else asking.wait_for_all(begun, timeout, display, Clock())
     return _joined(checked, asked, begun, prefix, overwrite, displays)
 
 
@@ -334,24 +318,14 @@ def stale(
     name = series.name if column is None else column
     given = None if type is None else protocol.job_type(type)
     if given is None:
-        _refuse_users(name)
-    ids, client = id_rules.parse(series, name), client_of(client)
+        asking.refuse_users(name)
+    ids, client = id_rules.parse(series, name), asking.client_of(client)
     if given is None:
-        _refuse_implausible([id_rules.survey(ids, series, client.clock.now())], name)
+        asking.refuse_implausible([id_rules.survey(ids, series, client.clock.now())], name)
     reuse = client.reusable(given or JobType.TWEETS, age)
-    _warn_behind(reuse)
+    asking.warn_behind(reuse)
     sent = reuse.left(ids.unique())
     return pd.Series(verdicts.Places(sent).find(ids.values) >= 0, index=series.index, name="stale")
-
-
-def refuse_no_run(run: object) -> Run:
-    """Return a run; anything else is an InputError, and one that was forgotten a LedgerError."""
-    if isinstance(run, SavedResults):
-        raise InputError("A result file is joined to a pandas frame only: compute the frame first, or join a run.")
-    if not isinstance(run, Run):
-        raise InputError("join needs a run: xc.open_run('...') opens one, xc.runs() lists them.")
-    remembered(run.record)
-    return run
 
 
 def _join_saved(
@@ -365,105 +339,16 @@ def _join_saved(
     doubt = file.doubt(known)
     if doubt is not None:
         left = int((table["status"].eq("unchecked") & ids.valid).sum())
-        warn(f"{left:,} rows stay unchecked: {file.name} proves nothing about IDs that it does not list, for {doubt}.")
+        asking.warn(
+            f"{left:,} rows stay unchecked: {file.name} proves nothing about IDs that it does not list, for {doubt}."
+        )
     else:
         left = len(id_rules.distinct(ids.values[table["status"].eq("compliant").to_numpy()]))
-        _warn_given(left, f"{file.name} is the whole result, and that sent= is what was uploaded")
+        asking.warn_given(left, f"{file.name} is the whole result, and that sent= is what was uploaded")
     return attach(checked, table, prefix)
 
 
-def _warn_given(left: int, words: str) -> None:
-    if left:
-        warn(f"{left:,} IDs are called compliant on your word alone (evidence: given), that {words}.")
-
-
-def finish(run: Run) -> None:
-    """Carry a run on to its end, with progress."""
-    display = Display.choose()
-    wait(run, None, display)
-    display.close(run.snapshot())
-
-
 # --------------------------------------------------------------------------- steps
-
-
-class Begun(NamedTuple):
-    """What a check has come to before it waits.
-
-    Attributes
-    ----------
-    run : Run or None
-        None if nothing is to be sent.
-    reuse : Reuse or None
-        What is reused of earlier runs, if there is any; the run knows it, too.
-    """
-
-    run: Run | None
-    reuse: Reuse | None
-
-
-def begin(
-    parts: list[Part] | Callable[[], Iterable[Part]],
-    name: Hashable,
-    problems_call: str,
-    *,
-    type: str | None,
-    client: Client,
-    label: str | None,
-    on_invalid: str,
-    fresh: bool,
-    max_age: str | timedelta | None = None,
-) -> Begun:
-    """Settle everything that can go wrong before anything is sent; no run when there is no ID to be sent.
-
-    Parameters
-    ----------
-    parts : list of Part, or function
-        The column, if it is in memory as a whole; or what gives it in pieces, which are asked for one by one.
-    name : hashable
-        The column's name.
-    problems_call : str
-        What a user writes to see all invalid rows.
-    type, client, label, on_invalid, fresh, max_age
-        As in :func:`check`.
-    """
-    age = None if max_age is None else freshness.seconds(max_age)
-    if age and fresh:
-        raise InputError("fresh=True asks for everything anew, max_age= reuses what is not older. Use one of them.")
-    if on_invalid not in ("mark", "raise"):
-        raise InputError(f"on_invalid={on_invalid!r} is not known. Use on_invalid='mark' or 'raise'.")
-    given = None if type is None else protocol.job_type(type)
-    if given is None:
-        _refuse_users(name)
-    passed: list[Part] = []
-
-    def ids() -> Iterator[Ints]:
-        passed.clear()
-        for part in parts if isinstance(parts, list) else parts():
-            passed.append(replace(part, ids=NO_IDS))  # a slice of no IDs would keep them all in memory
-            yield part.ids
-        # Here nothing is settled yet: an error leaves no run behind.
-        if given is None:
-            _refuse_implausible(passed, name)
-        if on_invalid == "raise" and (invalid := _invalid(passed, name)):
-            raise InputError(f"{invalid} Nothing was sent. {problems_call} lists them all, with what to do about each.")
-
-    kind = given or JobType.TWEETS
-    run, continued, reuse = None, False, None
-    for reuse in [None] if age is None else client.reuses(kind, age):
-        run, continued = client.start(ids(), kind, label=label, fresh=fresh, keep=isinstance(parts, list), reuse=reuse)
-        if run is not None:
-            break
-    if invalid := _invalid(passed, name):
-        warn(f"{invalid} They are marked invalid and not sent. {problems_call} lists them all, with what to do.")
-    if run is not None and continued:
-        warn(f"Continuing the unfinished run {run.id} of the same IDs (fresh=True would start anew).")
-    if reuse is not None:
-        _warn_behind(reuse)
-    if reuse is None or not reuse.fresh:
-        return Begun(run, None)
-    warn(reuse.told())
-    return Begun(run, reuse)
 
 
 def _begin(
@@ -473,19 +358,19 @@ def _begin(
     on_invalid: str,
     fresh: bool,
     max_age: str | timedelta | None,
-) -> dict[JobType, Begun]:
+) -> dict[JobType, asking.Begun]:
     """Begin a run for each type of IDs, after all that could be refused was; none where there is nothing to send."""
-    client = client_of(client)
+    client = asking.client_of(client)
     now = client.clock.now()
     parts = {each.question: id_rules.survey(each.ids, each.series, now) for each in asked}
     for question in list(parts)[1:]:  # the first is refused by `begin`, when nothing is there yet
         _refuse(question, parts[question], on_invalid)
     own = [question for question in parts if question.kind is None]
-    begun: dict[JobType, Begun] = {}
+    begun: dict[JobType, asking.Begun] = {}
     for question in own:
         with_it = [part.ids for other, part in parts.items() if other.job is question.job]
         part = replace(parts[question], ids=id_rules.union(with_it))
-        begun[question.job] = begin(
+        begun[question.job] = asking.begin(
             [part],
             question.column,
             _problems_call(question),
@@ -497,8 +382,8 @@ def _begin(
             max_age=max_age,
         )
     for question, part in parts.items():
-        if question.kind is not None and (invalid := _invalid([part], question.column)):
-            warn(f"{invalid} What they refer to is unchecked.")
+        if question.kind is not None and (invalid := asking.invalid_rows([part], question.column)):
+            asking.warn(f"{invalid} What they refer to is unchecked.")
     return begun
 
 
@@ -510,134 +395,15 @@ def _problems_call(question: Question) -> str:
 
 def _refuse(question: Question, part: Part, on_invalid: str) -> None:
     """Refuse a column beside the first, of which nothing may be sent."""
-    if question.job is JobType.TWEETS and (doubt := _implausible([part], question.column)):
+    if question.job is JobType.TWEETS and (doubt := asking.implausible([part], question.column)):
         raise InputError(f"{doubt}, and X reports nothing about IDs of the wrong type. Leave it out of references=.")
-    if on_invalid == "raise" and (invalid := _invalid([part], question.column)):
+    if on_invalid == "raise" and (invalid := asking.invalid_rows([part], question.column)):
         raise InputError(f"{invalid} Nothing was sent. Correct these cells, or use on_invalid='mark'.")
-
-
-def _warn_behind(reuse: Reuse) -> None:
-    if reuse.behind:
-        warn(
-            f"This machine's clock is {freshness.told(round(reuse.behind))} behind the latest time that the service "
-            "told in an earlier run. Ages are counted from that time, and what was proved then is sent again. "
-            "Set the clock."
-        )
-
-
-def source_of(reuse: Reuse | None) -> Source | None:
-    """Return where the verdicts are if nothing was sent; None if there are none."""
-    return None if reuse is None else reuse.source()
-
-
-def unproved(ids: IdColumn, table: pd.DataFrame) -> int:
-    """Count the rows with an ID of which nothing was heard, not even an error."""
-    unheard = (table["status"] == "unchecked") & table["run"].isna()
-    return int(np.count_nonzero(ids.valid & unheard.to_numpy()))
-
-
-def warn_lost(rows: int) -> None:
-    """Warn of rows that have no verdict although earlier ones are reused."""
-    if rows:
-        warn(
-            f"{rows:,} rows stay unchecked: neither what was sent nor the earlier runs that are reused prove anything "
-            "of their IDs now. Run check with max_age= again, and they are sent."
-        )
-
-
-def client_of(client: Client | None) -> Client:
-    """Return the client that was given, or the one of the environment."""
-    if isinstance(client, Client | None):
-        return Client() if client is None else client
-    raise InputError(
-        f"client= needs a Client, not {client.__class__.__name__}. "
-        "Use client=xc.Client(...), or client=box.client for a sandbox called box."
-    )
-
-
-def _refuse_users(name: Hashable) -> None:
-    """Refuse to take users for posts: their IDs would come back unlisted, hence "compliant"."""
-    if id_rules.names_users(name):
-        raise InputError(
-            f"Column {name!r} looks like user IDs, and X reports nothing about IDs of the wrong type. "
-            "Say type='users', or type='tweets' if these are post IDs."
-        )
-
-
-def _refuse_implausible(parts: Sequence[Part], name: Hashable) -> None:
-    if doubt := _implausible(parts, name):
-        raise InputError(
-            f"{doubt}, and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if these "
-            "really are post IDs."
-        )
-
-
-def _implausible(parts: Sequence[Part], name: Hashable) -> str:
-    """Say that most IDs can hardly be those of posts; nothing if they can."""
-    share = sum(part.odd for part in parts) / max(sum(part.valid for part in parts), 1)
-    if share <= 0.5:
-        return ""
-    return (
-        f"{share:.0%} of the IDs in column {name!r} are no plausible post IDs (older than November 2010, or from "
-        "the future)"
-    )
-
-
-def _invalid(parts: Sequence[Part], name: Hashable) -> str:
-    """Say which rows hold no ID; nothing if there are none."""
-    count, rows = sum(part.invalid for part in parts), sum(part.rows for part in parts)
-    if not count:
-        return ""
-    examples = list(itertools.chain.from_iterable(part.examples for part in parts))[: id_rules.EXAMPLES]
-    more = f"; and {count - len(examples):,} more" if count > len(examples) else ""
-    return f"{count:,} of {rows:,} rows in column {name!r} hold no ID: {'; '.join(examples)}{more}."
-
-
-def warn(text: str) -> None:
-    """Warn at the line of the caller's own code, however many floors of this package lie between."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(__package__):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, ComplianceWarning, stacklevel=level)
 
 
 def _parse(data: pd.DataFrame | pd.Series, column: Hashable | None) -> IdColumn:
     series = select(data, column)
     return id_rules.parse(series, series.name if column is None else column)
-
-
-def wait(run: Run, timeout: float | None, display: Display) -> None:
-    """Wait on the caller's thread, with progress; if it does not end well, the last thing shown says so."""
-    try:
-        run.wait(timeout, watch=display)
-        run.raise_if_dead()
-    except BaseException as error:
-        with contextlib.suppress(ComplianceError):  # a ledger that cannot be read must not hide the first error
-            display.close(run.snapshot())
-        if isinstance(error, KeyboardInterrupt):
-            error.run_id = run.id  # type: ignore[attr-defined]  # for the command line
-            print(
-                f"Stopped waiting. The job goes on; run the same call again, or xc.open_run({run.id!r}), to continue.",
-                file=sys.stderr,
-            )
-        raise
-
-
-def wait_for_all(runs: Mapping[JobType, Run], timeout: float | None, display: Display, clock: Clock) -> list[Display]:
-    """Wait for runs that go on side by side, the first on the caller's thread; return what shows each."""
-    deadline = None if timeout is None else clock.monotonic() + timeout
-    others = list(runs.values())[1:]
-    displays = [display, *(Display.choose() for _ in others)]
-    for other in others:
-        other.start()
-    try:
-        for run, shown in zip(runs.values(), displays, strict=False):
-            wait(run, None if deadline is None else max(deadline - clock.monotonic(), 0.0), shown)
-    except BaseException:
-        for other in others:
-            other.stop(timeout=0)  # its job goes on, too
-        raise
-    return displays
 
 
 def _joined(
@@ -650,7 +416,7 @@ def _joined(
 ) -> pd.DataFrame:
     snapshots = {kind: run.snapshot() for kind, run in answering.items() if isinstance(run, Run)}
     for snapshot in snapshots.values():
-        warn_unproved(snapshot)
+        asking.warn_unproved(snapshot)
     table = _answered(asked, answering, snapshots, len(checked))
     for snapshot, display in zip(snapshots.values(), displays, strict=False):
         display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
@@ -698,12 +464,14 @@ def _warn_unheard(
     """Warn of rows that have no verdict of those that a check reuses, unless what was sent is not there yet either."""
     for kind, run in answering.items():
         rows = sum(
-            unproved(each.ids, table) for each, table in zip(asked, tables, strict=True) if each.question.job is kind
+            asking.unproved(each.ids, table)
+            for each, table in zip(asked, tables, strict=True)
+            if each.question.job is kind
         )
         if isinstance(run, Reuse):
-            warn_lost(rows)
+            asking.warn_lost(rows)
         elif run.record.reused and snapshots[kind].state == "done":
-            warn_lost(rows - snapshots[kind].unproved)
+            asking.warn_lost(rows - snapshots[kind].unproved)
 
 
 def _added_by_any(checked: pd.DataFrame) -> list[str]:
@@ -717,20 +485,11 @@ def _warn_of_authors(data: pd.DataFrame | pd.Series, wanted: Sequence[Question])
     authors = [label for label in data.columns if "id" in str(label).lower() and id_rules.names_users(label)]
     if authors:
         # What others saw of X's results conflicts: https://github.com/Kudusch/twCompliance ("for complete data")
-        warn(
+        asking.warn(
             "X may not list posts whose author's account is gone, and these would read as compliant. To ask about "
             f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or --author on the "
             "command line. type='tweets' says that posts alone are meant."
         )
-
-
-def warn_unproved(snapshot: Snapshot) -> None:
-    """Warn of IDs that were asked for in vain, and of those that are compliant on somebody's word."""
-    if snapshot.unproved:
-        warn(f"{snapshot.unproved:,} IDs stay unchecked: {snapshot.note} Check them again with fresh=True.")
-    if Grade.GIVEN in snapshot.grades:
-        left = snapshot.ids - (snapshot.listed or 0) - snapshot.unproved - snapshot.undecided
-        _warn_given(left, "sent= is what was uploaded to the job")
 
 
 def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool, further: Sequence[str] = ()) -> None:
@@ -864,130 +623,3 @@ def rows(frame: pd.DataFrame, status: str, prefix: str = PREFIX) -> pd.DataFrame
     if unknown := words - set(STATUSES):
         raise InputError(f"Column {name!r} holds {sorted(unknown)[0]!r}, which is no status. Run check again.")
     return frame[frame[name].astype(object) == status]
-
-
-def apply(
-    frame: pd.DataFrame, plan: cleaning.Plan, choices: Mapping[str, str], client: Client | None = None
-) -> pd.DataFrame:
-    """Carry out a plan on a checked frame, warn of what it leaves open, and put on record what was done.
-
-    Parameters
-    ----------
-    frame : DataFrame
-    plan : Plan
-        See :func:`xcompliance_pd.cleaning.plan`.
-    choices : mapping of str to str
-        The options that the plan does not hold, for the record.
-    client : Client, optional
-        Whose ledger gets the record; otherwise that of ``xc.runs()``. The clean frame is the same with any.
-    """
-    access = None if client is None else client_of(client)
-    clean = cleaning.cleaned(frame, plan)
-    if note := plan.note():
-        warn(note)
-    put_on_record(
-        lambda: named_runs(frame, plan.prefix),
-        access,
-        lambda **facts: audit.entry(frame, clean, plan, choices, **facts),
-        "frame",
-    )
-    return clean
-
-
-def named_runs(frame: pd.DataFrame, prefix: str = PREFIX) -> dict[str, int]:
-    """Return the runs that the rows name, and how many rows name each."""
-    if prefix + "run" not in frame.columns:
-        return {}
-    return {str(run): int(rows) for run, rows in summary.runs(frame, prefix)["rows"].items()}
-
-
-def put_on_record(
-    runs: Callable[[], Mapping[str, int]], client: Client | None, entry: Callable[..., audit.Record], what: str
-) -> None:
-    """Add a record to each run that the rows name; where that cannot be, warn, because what was made is good.
-
-    Parameters
-    ----------
-    runs : callable
-        Returns runs, and how many rows name each.
-    client : Client or None
-        Whose ledger gets the record.
-    entry : callable
-        Makes the record, of the time and the software's version; only called if a run is there.
-    what : str
-        What was made, a frame or a file.
-    """
-    ledger, clock = (Ledger(), Clock()) if client is None else (client.ledger, client.clock)
-    try:
-        named = runs()
-        ours = [run for run in named if ledger.has(run)]
-        if ours:
-            made = entry(now=clock.now(), software=f"xcompliance-pd {version('xcompliance-pd')}")
-            for run in ours:
-                ledger.record_applied(run, made, named[run])
-    except ComplianceError as error:
-        warn(f"The clean {what} is whole, but what was done is not on record. {error}")
-        return
-    strange = [run for run in named if run not in ours and not run.startswith("sandbox-")]  # theirs go with the sandbox
-    if strange:
-        more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
-        warn(
-            f"What was done is not on record for {', '.join(strange[:3])}{more}, which {ledger.home} does not hold. "
-            "Use client=xc.Client(home=...) with the ledger it was made in, or keep the list of changes."
-        )
-
-
-def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> str:
-    """Say what X's terms ask of those who store its content, and what this package does and does not do about it.
-
-    In plain words and with links; no legal advice. No request is made.
-
-    Parameters
-    ----------
-    data : DataFrame or Run, optional
-        A checked frame, or a run: then also what was found, and what is on record as done by its verdicts. Of a frame's
-        runs, the records in the ledger of ``xc.runs()`` are taken.
-    prefix : str
-        The prefix given to :func:`check` or :func:`join`.
-
-    Returns
-    -------
-    str
-        To be printed.
-
-    Raises
-    ------
-    InputError
-        `data` is neither, or has no verdicts.
-
-    Examples
-    --------
-    >>> import pandas as pd, xcompliance_pd as xc
-    >>> posts = pd.DataFrame({"id": ["1212092628029698048", "1212092628029698049"]})
-    >>> with xc.Sandbox(findings=['{"id":"1212092628029698048","action":"delete","reason":"deleted"}']) as box:
-    ...     checked = posts.compliance.check("id", client=box.client)
-    >>> print(xc.policy(checked)[-104:])
-    What was found, in rows
-      1 compliant
-      1 to be deleted
-    <BLANKLINE>
-    What was done
-      nothing that is on record here
-    <BLANKLINE>
-    """
-    if data is None:
-        return terms.policy()
-    if isinstance(data, Run):
-        snapshot = data.snapshot()
-        found = {"in the run": snapshot.ids, "listed by X": snapshot.listed or 0}
-        return terms.policy(found, terms.done(data.applied()), "IDs")
-    if not isinstance(data, pd.DataFrame):
-        raise InputError(f"policy() takes a checked DataFrame or a run, not a {data.__class__.__name__}.")
-    counts = cleaning.plan(data, prefix=prefix).counts()
-    ledger = Ledger()
-    named = summary.runs(data, prefix).index if prefix + "run" in data.columns else ()
-    records = [audit.table(ledger.applied(run), run) for run in map(str, named) if ledger.has(run)]
-    return terms.policy(
-        {terms.FOUND[change]: rows for change, rows in counts.items()},
-        [line for table in records for line in terms.done(table)],
-    )

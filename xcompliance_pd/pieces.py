@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import frames, summary, verdicts
+from . import asking, frames, summary, verdicts
 from . import ids as id_rules
+from .asking import PREFIX
 from .cleaning import Plan
 from .client import Client
 from .errors import InputError
-from .frames import PREFIX
 from .ids import IdColumn, Part
 from .lifecycle import Snapshot
 from .outcome import Source
@@ -106,11 +106,11 @@ def check(
 def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
     """Put a run's verdicts beside a file's rows; options and errors as those of :func:`xcompliance_pd.join`."""
     display = Display.choose()
-    frames.refuse_no_run(run)
+    asking.refuse_no_run(run)
     frames.refuse_existing(file.head(), PREFIX, overwrite)
     id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
     if not partial:
-        frames.wait(run, None, display)
+        asking.wait(run, None, display)
     return _joined(file, column, wanted, run, run.source(), display)
 
 
@@ -155,13 +155,13 @@ def clean(
         return None, False
     display = Display.choose()
     if run is None:
-        run, source = _checked(file, column, display, type, frames.client_of(client), label, fresh, max_age)
+        run, source = _checked(file, column, display, type, asking.client_of(client), label, fresh, max_age)
     else:
-        frames.wait(run, None, display)
+        asking.wait(run, None, display)
         source = run.source()
     snapshot = None if run is None else run.snapshot()
     if snapshot is not None:
-        frames.warn_unproved(snapshot)
+        asking.warn_unproved(snapshot)
     tally = _Tally(file.rows, (), verdicts.join(_NO_IDS, []) if source is None else source.blank())
     try:
         with files.replacing(output) as raw:
@@ -197,12 +197,12 @@ def _checked(
 
     call = f"df.compliance.problems({column!r})"
     options: dict[str, Any] = {"label": label, "on_invalid": "mark", "fresh": fresh, "max_age": max_age}
-    run, reuse = frames.begin(parts, column, call, type=type, client=client, **options)
+    run, reuse = asking.begin(parts, column, call, type=type, client=client, **options)
     if run is not None:
-        frames.wait(run, None, display)
+        asking.wait(run, None, display)
     elif not reuse and not invalid:  # they were named already
-        frames.warn(frames.NOTHING_SENT.format(column))
-    return run, frames.source_of(reuse) if run is None else run.source()
+        asking.warn(asking.NOTHING_SENT.format(column))
+    return run, asking.source_of(reuse) if run is None else run.source()
 
 
 def _tables(file: Parquet, column: str, source: Source | None, tally: _Tally) -> Iterator[pd.DataFrame]:
@@ -219,7 +219,7 @@ def _joined(
 ) -> Outcome:
     snapshot = None if run is None else run.snapshot()
     if snapshot is not None:
-        frames.warn_unproved(snapshot)
+        asking.warn_unproved(snapshot)
     tally = _Tally(file.rows, wanted.keep, verdicts.join(_NO_IDS, []) if source is None else source.blank())
     tables = _tables(file, column, source, tally)
     try:
@@ -240,7 +240,7 @@ def _joined(
 
 def _warn_lost(source: Source | None, snapshot: Snapshot | None, tally: _Tally) -> None:
     if source is not None and source.reused and (snapshot is None or snapshot.state == "done"):
-        frames.warn_lost(tally.unheard - (0 if snapshot is None else snapshot.unproved))
+        asking.warn_lost(tally.unheard - (0 if snapshot is None else snapshot.unproved))
 
 
 class _Tally:
@@ -261,7 +261,7 @@ class _Tally:
         self.counts = summary.whole(pd.concat([self.counts, summary.summary(table, "")]))
         self.named |= bool(table["run"].notna().any())
         self.unproved |= bool(((table["status"] == "unchecked").to_numpy() & ~ids.missing).any())
-        self.unheard += frames.unproved(ids, table)
+        self.unheard += asking.unproved(ids, table)
         end = self._seen + len(table)
         for name in self._keep:
             values = ids.values if name == "id" else _plain(table[name])

@@ -481,11 +481,11 @@ class _Work:
         users, posts = self._known.users, self._known.posts
         own = self._own(stored)
         others = [(_of(users, author), "author") for author in stored.authors if users is not None]
+        others += [(_of(posts, post), "retweeted post") for post in stored.retweeted if posts is not None]
         if stored.id in self._known.orphans and not stored.is_user:
             others.append((_ELSEWHERE, "author"))
         if stored.id in self._known.repeats and not stored.is_user:
             others.append((_ELSEWHERE, "retweeted post"))
-        others += [(_of(posts, post), "retweeted post") for post in stored.retweeted if posts is not None]
         if any(post in self._known.orphans for post in stored.retweeted):
             others.append((_ELSEWHERE, "retweeted post"))
         for told in ((own, ""), *others):
