@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from support import quick
 
 import xcompliance_pd as xc
@@ -139,7 +140,10 @@ def test_compliant_rows_name_both_runs(box: xc.Sandbox) -> None:
         assert "post and user IDs" in each.compliance.sentence()
         assert each.compliance.apply()["id"].tolist() == [posts(4)[0], posts(4)[3]]
     assert checked.compliance.apply(mode="redact")["compliance_author_id_reason"].tolist()[2] == "suspended"
-    assert checked.compliance.plot.timeline("id") is not None
+    axes = Figure().subplots()
+    assert checked.compliance.plot.timeline("id", axes) is axes, (
+        "the posts' IDs tell the time, whoever else was asked about"
+    )
 
 
 def test_both_jobs_run_side_by_side() -> None:

@@ -22,7 +22,6 @@ from support import quick
 import xcompliance_pd as xc
 from xcompliance_pd import cli, lifecycle
 from xcompliance_pd.ledger import STAYS, Ledger
-from xcompliance_pd.outcome import Source
 
 IDS = [str(1212092628029698048 + number * 4_194_304_007) for number in range(7)]
 FRAME = pd.DataFrame({"id": IDS})
@@ -188,7 +187,7 @@ def test_a_worker_that_comes_too_late_is_told(run: xc.Run) -> None:
     """A Dask worker that reads the ledger after the run was forgotten gets the same words, not a missing file."""
     source = run.source()
     run.forget()
-    again = Source(source.home, source.run, source.batches, source.actions, source.reasons)
+    again = dataclasses.replace(source)
     with pytest.raises(xc.LedgerError, match="was forgotten"):
         again.verdicts(_ids(), None)
 

@@ -149,12 +149,11 @@ class Ledger:
     def save(self, record: RunRecord) -> None:
         """Replace a run's record: temporary file, fsync, rename, fsync of the folder."""
         folder = self.folder(record.id)
-        data = {"schema": SCHEMA, **dataclasses.asdict(record)}
         with _disk_errors(folder):
             temporary = folder / f"run.json.{secrets.token_hex(4)}.tmp"
             try:
                 with _new_file(temporary) as file:
-                    file.write(json.dumps(data, indent=1).encode())
+                    file.write(_written(record))
                 temporary.replace(folder / "run.json")
             except BaseException:
                 temporary.unlink(missing_ok=True)
@@ -445,30 +444,49 @@ def _texts(value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-_HINTS = {kind: typing.get_type_hints(kind) for kind in (RunRecord, Batch)}
+def _check(hint: Any) -> Callable[[object], bool]:
+    """Return what tells whether a value from JSON is of an annotated type; floats are times, up to the year 9999."""
+    if isinstance(hint, types.UnionType):
+        choices = [_check(choice) for choice in typing.get_args(hint)]
+        return lambda value: any(fits(value) for fits in choices)
+    if typing.get_origin(hint) is tuple:
+        each = _check(typing.get_args(hint)[0])
+        return lambda value: isinstance(value, tuple) and all(map(each, value))
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        count = _check(int)
+        return lambda value: isinstance(value, dict) and all(map(count, value.values()))
+    if hint is bool:
+        return lambda value: isinstance(value, bool)
+    if hint is float:
+        return lambda value: type(value) in (int, float) and 0 <= value < 253_402_300_800  # type: ignore[operator]
+    return lambda value: isinstance(value, hint) and not isinstance(value, bool)
+
+
+# By the class and the name of a field: records are read so often that this is worked out once.
+_CHECKS = {
+    kind: [(name, _check(hint)) for name, hint in typing.get_type_hints(kind).items()] for kind in (RunRecord, Batch)
+}
 
 
 def _sound(record: RunRecord) -> bool:
     """Whether every field is what its annotation says, and the batches are counted from 1."""
     numbers = [batch.number for batch in record.batches]
     parts: list[RunRecord | Batch] = [record, *record.batches]
-    typed = all(_fits(getattr(part, name), hint) for part in parts for name, hint in _HINTS[type(part)].items())
+    typed = all(fits(getattr(part, name)) for part in parts for name, fits in _CHECKS[type(part)])
     return typed and numbers == list(range(1, len(numbers) + 1)) and len(numbers) > 0
 
 
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value that came from JSON is of an annotated type; floats are times, up to the year 9999."""
-    if isinstance(hint, types.UnionType):
-        return any(_fits(value, choice) for choice in typing.get_args(hint))
-    if typing.get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_fits(part, typing.get_args(hint)[0]) for part in value)
-    if typing.get_origin(hint) is collections.abc.Mapping:
-        return isinstance(value, dict) and all(_fits(part, int) for part in value.values())
-    if isinstance(value, bool) or hint is bool:
-        return isinstance(value, bool) and hint is bool
-    if hint is float:
-        return isinstance(value, int | float) and 0 <= value < 253_402_300_800
-    return isinstance(value, hint)
+def _written(record: RunRecord) -> bytes:
+    """Return a record as JSON for people, too: a line for each field and each batch."""
+    fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    batches = ",\n  ".join(json.dumps(_plain(batch)) for batch in record.batches)
+    lines = [f'"schema": {SCHEMA}']
+    lines += [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items() if name != "batches"]
+    return ("{\n " + ",\n ".join([*lines, f'"batches": [\n  {batches}\n ]']) + "\n}\n").encode()
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
 
 
 def _going(folder: Path) -> list[Path]:
