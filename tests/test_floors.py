@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "xcompliance_pd"
 FLOORS: list[list[str]] = [
     ["errors", "protocol"],
     [
-        *("digest", "ids", "layouts", "results", "verdicts", "summary", "geo", "combined", "cleaning", "differences"),
+        *("digest", "ids", "layouts", "results", "verdicts", "geo", "combined", "summary", "cleaning", "differences"),
         *("audit", "terms", "splice", "records", "lifecycle", "freshness"),
     ],
     ["transport", "ledger", "tables", "charts", "widgets"],

@@ -189,8 +189,8 @@ class FrameAccessor(_Accessor):
     def compliant(self, *, prefix: str = "compliance_") -> pd.DataFrame:
         """Return the compliant rows; unchecked and invalid rows are not among them.
 
-        They were proved compliant, unless the column `run` names a saved file or an attached job: then that rests on
-        the word of whoever gave it.
+        A row that retweets a post that is gone may be among them; `apply` drops it. They were proved compliant, unless
+        the column `run` names a saved file or an attached job: then that rests on the word of whoever gave it.
         """
         from . import frames
 

@@ -139,5 +139,5 @@ def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> s
     records = [audit.table(ledger.applied(run), run) for run in map(str, named) if ledger.has(run)]
     return terms.policy(
         {terms.FOUND[change]: rows for change, rows in counts.items()},
-        [line for table in records for line in terms.done(table)],
+        list(dict.fromkeys(line for table in records for line in terms.done(table))),  # one for all runs of a frame
     )

@@ -207,6 +207,11 @@ def plan(
             )
         if choice == "drop":
             change[rows] = DROPPED
+    if kinds not in ((), ("retweeted",)) and prefix + REFERENCES not in frame.columns:
+        raise InputError(
+            f"There is no column {prefix + REFERENCES!r}: the frame was not checked for what its rows refer to. "
+            "Check it with references=[...] first."
+        )
     if prefix + REFERENCES in frame.columns:
         verdicts[REFERENCES] = frame[prefix + REFERENCES]
         change[refers_to(verdicts[REFERENCES], "gone", kinds)] = DROPPED
@@ -317,7 +322,7 @@ def refuse_options(mode: str, choices: dict[str, str], keep: object) -> None:
 
 
 def _reference_kinds(given: Iterable[str]) -> tuple[str, ...]:
-    kinds = (given,) if isinstance(given, str) else tuple(given)
+    kinds = (given,) if isinstance(given, str) else tuple(given or ())
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"references={kind!r} is not known. Use some of {', '.join(KINDS)}, or [] for none.")

@@ -246,7 +246,7 @@ def _apply_with(access: client.Client | None, parsed: argparse.Namespace) -> int
         fresh=parsed.fresh,
         max_age=parsed.max_age,
     )
-    if any(run.id.startswith("sandbox-") for run in clean.runs):
+    if any(run.startswith("sandbox-") for run in clean.named):
         print(card.SANDBOX)
     print(copies.told(clean.counts))
     print(f"Wrote {parsed.output}.")

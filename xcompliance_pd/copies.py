@@ -64,7 +64,8 @@ class CleanFile:
     unproved : bool
         Whether something stays of which nothing is known.
     rows : (int, int)
-        Lines of records, or rows of a table, before and after.
+        How many posts the file is a list of, or users, or rows of a table, before and after; what is stored within
+        others is not among them.
     named : dict of str to int
         All runs whose verdicts were taken, reused ones too, and how many rows they are on as far as that is known.
     notes : tuple of str
@@ -233,9 +234,9 @@ def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask:
     _refuse_runs(own, ask)
     if not own:
         column = str(tables.column(Table(source.head(), "parquet", (), False, path), column))
-    tally = _RowTally(log, choice.mode)
+    tally = _RowTally(log)
     with tally:
-        run, unproved = pieces.clean(
+        run = pieces.clean(
             source,
             None if own else column,
             output,
@@ -249,13 +250,15 @@ def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask:
         )
     counts = tally.counts()
     _warn(counts, tally.unreadable)
-    unproved = (own or unproved) and _unchecked(counts)
-    return CleanFile(output, counts, () if run is None else (run,), unproved, tally.rows, tally.named)
+    return CleanFile(
+        output, counts, () if run is None else (run,), _unchecked(counts), _rows(counts, choice.mode), tally.named
+    )
 
 
 def _put_on_record(done: CleanFile, choice: _Choice, client: Client | None, before: str) -> None:
     """Add what was done to the records of the runs; see :mod:`xcompliance_pd.audit`."""
-    changes = {str(word): int(n) for word, n in done.counts.groupby("change", sort=False)["count"].sum().items()}
+    rows = _of_rows(done.counts)
+    changes = {str(word): int(n) for word, n in rows.groupby("change", sort=False)["count"].sum().items()}
     checksums = before, _sha256(done.output)
     applying.put_on_record(
         lambda: done.named,
@@ -263,6 +266,20 @@ def _put_on_record(done: CleanFile, choice: _Choice, client: Client | None, befo
         lambda **facts: audit.file_entry(choice.mode, choice.open, done.rows, changes, checksums, **facts),
         "file",
     )
+
+
+def _of_rows(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the counts of what the file is a list of: posts, rows, lines that cannot be read; or else users."""
+    rows = counts[counts["kind"].isin(["post", "row", "line"])]
+    return rows if len(rows) else counts
+
+
+def _rows(counts: pd.DataFrame, mode: str) -> tuple[int, int]:
+    """Return how many of these there are, before and after."""
+    rows = _of_rows(counts)
+    gone = 0 if mode == "mark" else int(rows.loc[rows["change"] == CHANGES[DROPPED], "count"].sum())
+    before = int(rows["count"].sum())
+    return before, before - gone
 
 
 def _sha256(path: Path) -> str:
@@ -324,7 +341,6 @@ def _clean_table(
     _refuse_runs(own, ask)
     checked, runs = table.frame, ask.runs
     kind = _one_type(ask)
-    unproved = False
     if not own:
         label = tables.column(table, column)
         if runs:
@@ -334,8 +350,7 @@ def _clean_table(
             options: dict[str, Any] = {"label": ask.label, "fresh": ask.fresh, "max_age": ask.max_age}
             checked = frames.check(checked, label, type=kind, client=access, **options)
             runs = tuple(access.open_run(name) for name in checked[PREFIX + "run"].cat.categories)
-        unproved = bool(((checked[_STATUS] == "unchecked") & checked[label].notna()).any())
-    tally = _RowTally(log, choice.mode)
+    tally = _RowTally(log)
     with tally:
         plan = tally.counted(checked, choice.plan(checked))
         clean = cleaning.cleaned(checked, plan)
@@ -344,16 +359,16 @@ def _clean_table(
         notes = tables.write(table, clean, output)
     counts = tally.counts()
     _warn(counts, tally.unreadable)
-    unproved = (own or unproved) and _unchecked(counts)
-    return CleanFile(output, counts, runs, unproved, tally.rows, tally.named, (*table.notes, *notes))
+    return CleanFile(
+        output, counts, runs, _unchecked(counts), _rows(counts, choice.mode), tally.named, (*table.notes, *notes)
+    )
 
 
 class _RowTally(contextlib.ExitStack):
     """Counts what plans do to the rows of pieces, and lists it in a file if there is one."""
 
-    def __init__(self, log: Path | None, mode: str) -> None:
+    def __init__(self, log: Path | None) -> None:
         super().__init__()
-        self._mode = mode
         self._log = None if log is None else self.enter_context(jsonl.writing(log))
         self._rows = 0
         self.named: Counter[str] = Counter()
@@ -372,11 +387,6 @@ class _RowTally(contextlib.ExitStack):
         self.named.update(applying.named_runs(frame))
         self.unreadable.update(plan.unreadable)
         return plan
-
-    @property
-    def rows(self) -> tuple[int, int]:
-        gone = sum(int(some.loc[some["change"] == CHANGES[DROPPED], "count"].sum()) for some in self._counts)
-        return self._rows, self._rows - (0 if self._mode == "mark" else gone)
 
     def counts(self) -> pd.DataFrame:
         whole = pd.concat(self._counts)
@@ -398,8 +408,8 @@ def _table(counted: Counter[tuple[str, int, str | None, str | None, str]]) -> pd
 
 
 def _unchecked(counts: pd.DataFrame) -> bool:
-    """Whether something stays that is unchecked."""
-    return bool((counts["change"] == CHANGES[UNCHECKED]).any())
+    """Whether something stays of which nothing is known."""
+    return bool(counts["change"].isin([CHANGES[UNCHECKED], CHANGES[INVALID]]).any())
 
 
 def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None = None) -> None:
@@ -475,6 +485,8 @@ class _Lines:
         self._counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
         self._keep = frozenset(choice.keep)
         self._named: Counter[str] = Counter()
+        self._first: Record | None = None
+        self._keyed = False  # whether any record has the key `column`
         self._warned = False  # of what is invalid
 
     def clean(self, ask: _Ask) -> CleanFile:
@@ -492,6 +504,11 @@ class _Lines:
         try:
             with Spill() as spill:
                 runs, sources = self._answers(ask, asked, spill)
+                if ask.runs and JobType.USERS not in asked and any(len(row[_USERS]) for row in spill):
+                    asking.warn(
+                        "Authors were not asked about, for no run of users was given: posts of accounts that are gone "
+                        "may stay."
+                    )
                 self._named = Counter(dict.fromkeys((run for source in sources.values() for run in source.runs()), 0))
                 for run in runs:
                     asking.warn_unproved(run.snapshot())
@@ -572,19 +589,30 @@ class _Lines:
                 yield _row(count, told)
                 told, count = Named([], [], [], []), 0
         yield _row(count, told)
+        if self._column is not None and self._first is not None and not self._keyed:
+            keys = ", ".join(map(repr, list(self._first.value)[:10]))
+            raise InputError(
+                f"No record of {self._lines.path.name} has the key {self._column!r}; the first has {keys}. Nothing was "
+                "sent. Name the key of the ID, or leave it out for posts as X's API writes them."
+            )
         if bad and self._choice.invalid == "raise":
             raise InputError(
                 f"{bad.told(self._lines.path)} Nothing was sent. Repair them; invalid='keep' keeps them as they are."
             )
         if bad:
             self._warned = True
-            asking.warn(f"{bad.told(self._lines.path)} They are not sent.")
+            asking.warn(
+                f"{bad.told(self._lines.path)} They cannot be checked, and are kept as they are unless invalid= says "
+                "otherwise (--invalid on the command line)."
+            )
 
     def _gather(self, line: bytes, number: int, asked: tuple[JobType, ...], told: Named, bad: _Bad) -> None:
         record = self._read(line)
         if record is None:
             bad.add(number, line=True)
             return
+        self._first = self._first or record
+        self._keyed |= self._column in record.value
         mine = records.named([record])
         told.posts.extend(mine.posts)
         told.users.extend(mine.users)
@@ -673,16 +701,11 @@ class _Lines:
             log = None if self._log is None else stack.enter_context(_log(self._log))
             output = stack.enter_context(jsonl.writing(self._output))
             output.write(self._lines.mark)
-            lines = written = 0
             for number, line, record, known, own in judged:
-                lines += 1
                 if record is None:
-                    left = line if not line.strip() else self._unread(number, line, log)
-                    written += bool(left)
-                    output.write(left)
+                    output.write(line if not line.strip() else self._unread(number, line, log))
                     continue
                 text, changes = records.cleaned(record, known, rules, own)
-                written += text is not None
                 if text is record.text:
                     output.write(line)
                 elif text is not None:
@@ -691,7 +714,7 @@ class _Lines:
                     self._tell(number, change, log)
         counts = _table(self._counted)
         _warn(counts, {}, INVALID if self._warned else None)
-        return CleanFile(self._output, counts, runs, _unchecked(counts), (lines, written), self._named)
+        return CleanFile(self._output, counts, runs, _unchecked(counts), _rows(counts, self._choice.mode), self._named)
 
     def _unread(self, number: int, line: bytes, log: Any) -> bytes:
         """Return what is written for a line that could not be read."""

@@ -124,7 +124,7 @@ def check(
     checked = _own(data)  # what is joined is what was sent, whatever happens to `data` while we wait
     asked = [read(checked, question) for question in wanted]
     begun = _begin(asked, client, label, on_invalid, fresh, max_age)
-    _warn_of_authors(data, wanted)
+    _warn_of_more(data, wanted)
     if not any(each.run or each.reuse for each in begun.values()) and not asked[0].ids.invalid.any():
         asking.warn(asking.NOTHING_SENT.format(asked[0].question.column))  # invalid rows were named already
     runs = {kind: each.run for kind, each in begun.items() if each.run is not None}
@@ -200,7 +200,7 @@ def submit(
         if each.question.kind is None and not each.ids.valid.any():
             raise InputError(asking.NOTHING_TO_SUBMIT.format(each.question.column))
     runs = _begin(asked, client, label, on_invalid, fresh, max_age)
-    _warn_of_authors(data, wanted)
+    _warn_of_more(data, wanted)
     for each in asked:
         if runs[each.question.job].run is None:
             raise InputError(asking.ALL_FRESH.format(each.question.column))
@@ -255,6 +255,8 @@ def join(
     ...     xc.join(posts, "id", run)["compliance_status"].tolist()
     ['compliant', 'unchecked']
     """
+    if isinstance(run, dict):
+        raise InputError("These are several runs, with their columns: join(runs), without another column.")
     if isinstance(run, SavedResults):
         if references:
             raise InputError("References are not looked up in a result file. Leave references= out, or join a run.")
@@ -273,7 +275,11 @@ def join(
     asked = [read(checked, question) for question in wanted]
     begun = {types[name]: asking.refuse_no_run(each) for name, each in runs.items()}
     displays = [display for _ in begun] if partial else asking.wait_for_all(begun, timeout, display, Clock())
-    return _joined(checked, asked, begun, prefix, overwrite, displays)
+    joined = _joined(checked, asked, begun, prefix, overwrite, displays)
+    if not partial and asked[0].ids.valid.any() and joined[prefix + "run"].isna().all():
+        names = ", ".join(run.id for run in begun.values())
+        asking.warn(f"No row got a verdict of {names}. Is that a run of column {asked[0].question.column!r}?")
+    return joined
 
 
 def stale(
@@ -478,17 +484,24 @@ def _added_by_any(checked: pd.DataFrame) -> list[str]:
     return [combined.CAUSE, combined.REFERENCES, *combined.part_names(checked.columns)]
 
 
-def _warn_of_authors(data: pd.DataFrame | pd.Series, wanted: Sequence[Question]) -> None:
+def _warn_of_more(data: pd.DataFrame | pd.Series, wanted: Sequence[Question]) -> None:
     """Say that posts alone may not be enough, if the data could tell more and nobody said that posts are meant."""
     if isinstance(data, pd.Series) or wanted[0].type is not None:
         return
-    authors = [label for label in data.columns if "id" in str(label).lower() and id_rules.names_users(label)]
+    ids = [label for label in data.columns if "id" in str(label).lower()]
+    authors = [label for label in ids if id_rules.names_users(label)]
+    retweeted = [label for label in ids if combined.kind_of(label) == "retweeted" and label not in authors]
+    if retweeted and all(question.kind is None for question in wanted):
+        asking.warn(
+            f"Column {retweeted[0]!r} seems to say what the rows retweet, and a stored retweet of a deleted post has "
+            f"to go, too. To ask about that: references=[{retweeted[0]!r}]. type='tweets' says that it is not meant."
+        )
     if authors:
         # What others saw of X's results conflicts: https://github.com/Kudusch/twCompliance ("for complete data")
         asking.warn(
             "X may not list posts whose author's account is gone, and these would read as compliant. To ask about "
-            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or --author on the "
-            "command line. type='tweets' says that posts alone are meant."
+            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or xcompliance "
+            "check --author on the command line. type='tweets' says that posts alone are meant."
         )
 
 

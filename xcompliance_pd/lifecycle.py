@@ -519,7 +519,7 @@ def remembered(run: RunRecord) -> RunRecord:
         return run
     raise LedgerError(
         f"Run {run.id} was forgotten {_on(run.forgotten_at)}: its IDs and results were deleted, and only its counts "
-        "are left. Check the IDs again with fresh=True.",
+        "are left. Check the IDs again.",
         run_id=run.id,
     )
 

@@ -126,7 +126,7 @@ def clean(
     label: str | None,
     fresh: bool,
     max_age: str | timedelta | None,
-) -> tuple[Run | None, bool]:
+) -> Run | None:
     """Write what plans leave of a file: by its verdict columns, or with `column` by those of a run.
 
     Parameters
@@ -144,15 +144,13 @@ def clean(
 
     Returns
     -------
-    run : Run or None
-        None if there was none.
-    unproved : bool
-        Whether a row that holds an ID, or something in its place, is unchecked.
+    Run or None
+        Whose verdicts were taken; None if nothing was sent.
     """
     if column is None:
         with files.replacing(output) as raw:
             file.clean(raw, plan)
-        return None, False
+        return None
     display = Display.choose()
     if run is None:
         run, source = _checked(file, column, display, type, asking.client_of(client), label, fresh, max_age)
@@ -172,7 +170,7 @@ def clean(
     _warn_lost(source, snapshot, tally)
     if snapshot is not None:
         display.close(snapshot)
-    return run, tally.unproved
+    return run
 
 
 def _checked(

@@ -93,14 +93,22 @@ def _own(data: pd.DataFrame | pd.Series, column: Column | None, type: str | None
         return [Question(name, None if type is None else protocol.job_type(type))]
     if type is not None:
         raise InputError("The dict of columns says what each holds, so leave type= out.")
+    if any(isinstance(label, str) and label in ("tweets", "posts", "users") for label in column):
+        raise InputError("The dict goes from a column to what it holds: {'id': 'tweets', 'author_id': 'users'}.")
     found = {protocol.job_type(kind): label for label, kind in column.items()}
     if len(column) != 2 or len(found) != 2:
         raise InputError(
             "A dict names one column of posts and one of users, such as {'id': 'tweets', 'author_id': 'users'}. "
-            "For one column write check('author_id', type='users')."
+            f"For one column write check({next(iter(column), 'id')!r}, type={next(iter(column.values()), 'tweets')!r})."
         )
     for label in column:
         select(data, label)
+    posts, users = found[JobType.TWEETS], found[JobType.USERS]
+    if id_rules.names_users(posts) and not id_rules.names_users(users):
+        raise InputError(
+            f"Column {posts!r} looks like user IDs, and X reports nothing about IDs of the wrong type. Did you mean "
+            f"{{{users!r}: 'tweets', {posts!r}: 'users'}}?"
+        )
     return [Question(found[kind], kind) for kind in (JobType.TWEETS, JobType.USERS)]
 
 
@@ -111,6 +119,10 @@ def _kinds(references: References) -> list[tuple[Hashable, str | None]]:
 
 
 def _reference(data: pd.DataFrame | pd.Series, label: Hashable, kind: str | None) -> Question:
+    if isinstance(data, pd.DataFrame) and (kind is None or label not in combined.KINDS):
+        select(data, label)
+    if label in combined.KINDS and kind is not None and kind not in combined.KINDS:
+        raise InputError(f"The dict goes from a column to what it is: references={{{kind!r}: {label!r}}}.")
     kind = kind or combined.kind_of(label)
     if kind not in combined.KINDS:
         said = "Its name does not tell" if kind is None else f"{kind!r} is no word for"
@@ -118,8 +130,6 @@ def _reference(data: pd.DataFrame | pd.Series, label: Hashable, kind: str | None
             f"{said} what the posts of column {label!r} have to do with those of its rows. Say it: "
             f"references={{{label!r}: 'retweeted'}}, or 'quoted', or 'replied_to'."
         )
-    if isinstance(data, pd.DataFrame):
-        select(data, label)
     return Question(label, JobType.USERS if id_rules.names_users(label) else JobType.TWEETS, kind)
 
 

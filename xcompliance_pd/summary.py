@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from .combined import KINDS, REFERENCES, refers_to
 from .errors import InputError
 from .protocol import ACTIONS, REASONS
 from .results import words
@@ -24,6 +25,7 @@ _COUNTED = ["status", "action", "reason"]
 _RUN = re.compile(r"\bfile-[A-Za-z0-9._-]+|(sandbox-)?(tweets|users)-([0-9]{8})-[0-9a-f]{8}(?:-attached)?")
 _GIVEN = re.compile(r"\bfile-|[0-9a-f]{8}-attached\b")
 _KINDS = {"tweets": "post", "users": "user"}
+_VERBS = {"retweeted": "retweet", "quoted": "quote", "replied_to": "reply to"}
 
 
 def columns(frame: pd.DataFrame, prefix: str = "compliance_", names: Sequence[str] = VERDICT_COLUMNS) -> pd.DataFrame:
@@ -245,10 +247,11 @@ def sentence(frame: pd.DataFrame, prefix: str = "compliance_") -> str:
     number = int(judged.sum())
     these = rows if number == len(table) else f"{number:,} of {rows}"
     job = _job(named, number - int(files.sum()), len(files))
+    referring = _referring(frame, prefix)
     return (
         f"{_invented(named)}{_when(table[judged])} we checked {_kinds(named)} in {these} against "
         f"{_service(named, len(files))} ({job}): {flagged} required action{_why(table, len(table))}; "
-        f"{compliant} {'was' if counts['compliant'] == 1 else 'were'} compliant; {rest}. {_on_a_word(table)}"
+        f"{compliant} {'was' if counts['compliant'] == 1 else 'were'} compliant; {rest}. {referring}{_on_a_word(table)}"
         "Rows are counted, not distinct IDs; shares are of all rows."
     )
 
@@ -348,6 +351,16 @@ def _on_a_word(table: pd.DataFrame) -> str:
     return (
         f"Not proved is {rows}: it rests on the word of whoever gave the saved results, or the list of the IDs sent. "
     )
+
+
+def _referring(frame: pd.DataFrame, prefix: str) -> str:
+    """Say how many rows refer to posts that are gone, whatever their own verdict is."""
+    if prefix + REFERENCES not in frame.columns:
+        return ""
+    told = frame[prefix + REFERENCES]
+    gone = {kind: int(refers_to(told, "gone", [kind]).sum()) for kind in KINDS}
+    parts = [f"{rows:,} {_VERBS[kind]}" for kind, rows in gone.items() if rows] or ["none"]
+    return f"Whatever their own verdict, of the rows {', '.join(parts)} posts that are gone. "
 
 
 def _files(column: pd.Series) -> pd.Series:

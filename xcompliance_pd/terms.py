@@ -36,7 +36,8 @@ Pass on IDs, not content (agreement, Redistribution)
                 also up to 500 objects a day to one person. Academics may pass on IDs for non-commercial
                 research that X approved in writing, and for peer review. Researchers under Article 40 of
                 the EU's Digital Services Act are exempt.
-  This package  gives nothing to anybody but X. Its reports and records hold counts and checksums, no ID.
+  This package  gives nothing to anybody but X. Its reports and records hold counts and checksums, no ID; the
+                list of changes of a file holds the IDs of what went, so delete it, too.
   Not done      What you pass on is not counted.
 
 Delete all of it at the end (agreement, Termination)
@@ -48,7 +49,8 @@ Delete all of it at the end (agreement, Termination)
 
 Not settled
   Whether the IDs of deleted posts, or lists or checksums of them, may be kept is not said. So mode="redact"
-  keeps an ID only if keep= names it, no record holds one, and a run can be forgotten.
+  keeps an ID of a frame only if keep= names it (a record of JSON keeps its own), no record of what was done
+  holds one, and a run can be forgotten.
 
 Beyond reach
   Files, backups, old versions in a repository, outputs in notebooks, and what was derived from posts, such
