@@ -119,6 +119,112 @@ def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
     assert [record["id"] for record in saved()] == [IDS[3]]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"id": IDS[1], "user_id": 7, "username": "b", "name": "B", "tweet": "as another program writes a post"},
+        {"id": IDS[1], "text": "x", "data": []},
+        {"id": IDS[1], "data": {"id": IDS[0]}},
+        {"id": IDS[1], "text": "x", "includes": [{"id": IDS[0]}]},
+        {"id": IDS[1], "text": "x", "includes": {"tweets": {"id": IDS[0], "text": "gone"}}},
+        {"id": IDS[1], "text": "x", "referenced_tweets": {"type": "retweeted", "id": IDS[0], "text": "gone"}},
+    ],
+)
+def test_a_record_that_can_be_read_in_two_ways_is_invalid(here: Path, record: dict[str, Any]) -> None:
+    """What may be a post or a user, or holds posts where none are known, is not guessed at: it stays, and is told."""
+    save(record, {"id": IDS[2], "text": "x"})
+    with pytest.warns(xc.ComplianceWarning, match="1 lines that are no JSON object"):
+        done = clean(delete(IDS[0]), delete(IDS[1]))
+    assert done.unproved
+    assert counted(done)["line", "kept: invalid"] == 1
+    assert lines("b.jsonl") == lines("a.jsonl")
+
+
+@pytest.mark.parametrize("cause", ["author", "retweeted post"])
+def test_a_damaged_id_of_what_a_post_hangs_on_is_told(here: Path, cause: str) -> None:
+    """A post whose author, or what it retweets, has an ID that is none is not called fine."""
+    other = {"author_id": "abc"} if cause == "author" else {"referenced_tweets": [{"type": "retweeted", "id": "abc"}]}
+    save({"id": IDS[0], "text": "x", **other})
+    with pytest.warns(xc.ComplianceWarning, match="1 posts or users without an ID"):
+        done = clean()
+    assert done.counts[["change", "cause"]].values.tolist() == [["kept: invalid", cause]]
+    with pytest.warns(xc.ComplianceWarning, match="1 posts or users without an ID"):
+        assert clean(invalid="drop").output.read_bytes() == b""
+    with pytest.raises(xc.InputError, match="Nothing was sent"):
+        clean(invalid="raise")
+
+
+def test_a_key_that_no_record_has_is_refused(here: Path) -> None:
+    """A mistyped COLUMN sends nothing and writes nothing; the message names the keys there are."""
+    save({"id": IDS[0], "text": "x"})
+    with pytest.raises(xc.InputError, match=r"No record of a\.jsonl has the key 'nope'; the first has 'id', 'text'"):
+        clean(delete(IDS[0]), column="nope")
+    assert not Path("b.jsonl").exists()
+
+
+def test_what_a_flat_record_includes_is_cleaned(here: Path) -> None:
+    """With COLUMN, includes and inlined posts are looked at as well; redacting keeps none of them, whoever names it."""
+    gone = {"tweets": [{"id": IDS[0], "text": "gone"}]}
+    save({"pid": IDS[1], "includes": gone}, {"pid": IDS[2], "includes": gone})
+    clean(delete(IDS[0]), delete(IDS[2]), column="pid", mode="redact", keep=["includes"])
+    assert saved() == [{"pid": IDS[1], "includes": {"tweets": []}}, {"pid": IDS[2]}]
+
+
+def test_runs_that_do_not_know_of_posts_are_told(here: Path) -> None:
+    """By a run of users alone no post is called fine without a word; the same for authors, by a run of posts."""
+    save({"id": IDS[0], "text": "x", "author_id": USERS[0]})
+    with xc.Sandbox(findings=[], complete_after=1) as box:
+        access = quick(box)
+        users = xc.submit(pd.Series(USERS[:1]), type="users", client=access).wait()
+        posts = xc.submit(pd.Series(IDS[:1]), client=access).wait()
+        for run, what in ((users, "Posts"), (posts, "Authors")):
+            with pytest.warns(xc.ComplianceWarning, match=f"{what} were not asked about"):
+                assert xc.clean_file("a.jsonl", "b.jsonl", runs=run, client=access).unproved
+        assert not xc.clean_file("a.jsonl", "b.jsonl", runs=[posts, users], client=access).unproved
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_the_changes_must_not_take_a_files_place(here: Path, name: str) -> None:
+    """changes= that is the file itself, or its copy, is refused before anything is sent, and the file is as it was."""
+    kind = name.partition(".")[2]
+    frame = pd.DataFrame({"id": IDS[:2]})
+    if kind == "parquet":
+        frame.to_parquet(name)
+    elif kind == "csv":
+        frame.to_csv(name, index=False)
+    else:
+        save({"id": IDS[0]})
+    before = Path(name).read_bytes()
+    with xc.Sandbox(findings=[]) as box:
+        for changes in (name, f"./o.{kind}"):
+            with pytest.raises(xc.InputError, match="changes= names the file itself"):
+                xc.clean_file(name, f"o.{kind}", "id", changes=changes, client=quick(box))
+        assert not box.service.jobs
+    assert Path(name).read_bytes() == before
+
+
+def test_parquet_forgets_the_words_of_what_went(here: Path) -> None:
+    """The dictionary of a category holds nothing of a row that went, in whatever row group."""
+    words = pa.array(["SECRETGONE", "b", None, "b"]).dictionary_encode()
+    pq.write_table(pa.table({"id": IDS[:4], "text": words}), "a.parquet", row_group_size=2)
+    with xc.Sandbox(findings=[delete(IDS[0])]) as box:
+        xc.clean_file("a.parquet", "b.parquet", "id", client=quick(box))
+    assert b"SECRETGONE" not in Path("b.parquet").read_bytes()
+    assert pq.read_table("b.parquet")["text"].to_pylist() == ["b", None, "b"]
+    assert pq.read_schema("b.parquet").equals(pq.read_schema("a.parquet"))
+
+
+def test_verdicts_that_are_no_words_are_invalid(here: Path) -> None:
+    """A record whose verdict is a list, which nothing here has written, is kept and told."""
+    save(
+        {"id": IDS[0], "compliance_status": "compliant", "compliance_action": None, "compliance_reason": None},
+        {"id": IDS[1], "compliance_status": ["compliant"], "compliance_action": None, "compliance_reason": None},
+    )
+    with pytest.warns(xc.ComplianceWarning, match="1 lines without an ID that could be checked"):
+        done = clean()
+    assert counted(done)["line", "kept: invalid"] == 1
+
+
 def test_an_author_takes_the_posts_along(here: Path) -> None:
     """Posts of a gone author go, also a retweet of one whose author only another line tells; so does the profile."""
     save(

@@ -323,6 +323,50 @@ def test_unproved_retweets_are_told_of() -> None:
         assert len(checked.compliance.apply()) == 2
 
 
+def test_a_part_that_is_not_proved_is_told_of_rows_that_need_something_else() -> None:
+    """A row whose place has to go, and of whose author X gave an error only, obeys unchecked= and is counted."""
+    lines = [
+        f'{{"id":"{posts(1)[0]}","action":"delete","reason":"scrub_geo"}}',
+        '{"id":"1000","error":"internal_error"}',
+    ]
+    with xc.Sandbox(findings=lines) as box:
+        checked = frame(2, lat=1.5).compliance.check(BOTH, client=quick(box))
+    with pytest.warns(
+        xc.ComplianceWarning, match="1 told to change, while of their post or their author nothing is proved"
+    ):
+        assert checked.compliance.apply()["lat"].isna().tolist() == [True, False]
+    with pytest.raises(xc.InputError, match="only a part was proved"):
+        checked.compliance.apply(unchecked="raise")
+    assert checked.compliance.apply(unchecked="drop")["id"].tolist() == posts(1, 1)
+
+
+def test_rows_that_another_run_asked_about_are_told(box: xc.Sandbox) -> None:
+    """Joining a run that knows none of the column's IDs says so."""
+    run = frame().compliance.submit("author_id", type="users", client=quick(box)).wait()
+    with pytest.warns(xc.ComplianceWarning, match="No row got a verdict of sandbox-users-"):
+        joined = frame()[["id"]].compliance.join("id", run)
+    assert set(joined["compliance_status"]) == {"unchecked"}
+
+
+def test_retweets_that_are_not_asked_about_are_told(box: xc.Sandbox) -> None:
+    """A column that says what rows retweet is pointed at; asked about, or meant not to be, nothing is said."""
+    data = frame(3, retweeted_id=posts(3, 5)).drop(columns="author_id")
+    with pytest.warns(xc.ComplianceWarning, match=r"references=\['retweeted_id'\]"):
+        data.compliance.check("id", client=quick(box))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.compliance.check("id", references=["retweeted_id"], client=quick(box), fresh=True)
+        data.compliance.check("id", type="tweets", client=quick(box), fresh=True)
+
+
+def test_the_sentence_counts_what_refers_to_posts_that_are_gone() -> None:
+    """A retweet of a deleted post is compliant by itself; the sentence says all the same that it repeats one."""
+    data = frame(3, retweeted_id=[posts(1, 8)[0], None, None], quoted_id=posts(3, 8)).drop(columns="author_id")
+    with xc.Sandbox(findings=records(p8="deleted")) as box:
+        checked = data.compliance.check("id", references=["retweeted_id", "quoted_id"], client=quick(box))
+    assert "of the rows 1 retweet, 1 quote posts that are gone" in checked.compliance.sentence()
+
+
 MISTAKES: list[tuple[str, Callable[[pd.DataFrame, xc.Client], object], str]] = [
     ("one column", lambda f, c: f.compliance.check({"id": "tweets"}, client=c), "For one column write"),
     ("two of posts", lambda f, c: f.compliance.check({"id": "tweets", "n": "tweets"}, client=c), "one of users"),
@@ -339,6 +383,23 @@ MISTAKES: list[tuple[str, Callable[[pd.DataFrame, xc.Client], object], str]] = [
     ),
     ("old IDs", lambda f, c: f.compliance.check("id", references={"n": "quoted"}, client=c), "no plausible post IDs"),
     ("on a Series", lambda f, c: xc.check(f["id"], references=["quoted"], client=c), "beside"),
+    (
+        "swapped",
+        lambda f, c: f.compliance.check({"author_id": "tweets", "id": "users"}, client=c),
+        "Did you mean {'id'",
+    ),
+    ("the other way round", lambda f, c: f.compliance.check({"tweets": "id", "users": "n"}, client=c), "goes from"),
+    (
+        "reference to word",
+        lambda f, c: f.compliance.check("id", references={"quoted": "n"}, client=c),
+        "{'n': 'quoted'}",
+    ),
+    ("no prefix", lambda f, c: f.compliance.check("id", type="tweets", prefix="", client=c), "at least one character"),
+    (
+        "not asked about",
+        lambda f, c: f.compliance.check("id", type="tweets", client=c).compliance.apply(references=["quoted"]),
+        "was not checked for what its rows refer to",
+    ),
     ("no run", lambda f, c: f.compliance.join({"id": None, "author_id": None}), "join needs a run"),
 ]
 

@@ -68,6 +68,8 @@ class Plan:
         Whether it needs to be said if there was no geo data to blank.
     references : tuple of str
         Ways to refer to a deleted post for which a row goes with it.
+    half_proved : int
+        Rows that stay and need something else, while of their post or of their author nothing was proved.
     """
 
     mode: str
@@ -79,6 +81,7 @@ class Plan:
     unreadable: dict[str, int]
     geo_expected: bool
     references: tuple[str, ...]
+    half_proved: int
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are for each change that occurs; all rows are counted once."""
@@ -102,6 +105,7 @@ class Plan:
             "told to lose their geo data, of which none was found (name the columns with geo=[...], or pass geo=[] "
             "if there is none)": counts[NO_GEO] if self.geo_expected else 0,
         }
+        told["told to change, while of their post or their author nothing is proved"] = self.half_proved
         if REFERENCES in self.verdicts:
             stay = ~np.isin(self.change, (DROPPED, REDACTED))
             left = stay & refers_to(self.verdicts[REFERENCES], "unchecked", self.references)
@@ -212,6 +216,14 @@ def plan(
             f"There is no column {prefix + REFERENCES!r}: the frame was not checked for what its rows refer to. "
             "Check it with references=[...] first."
         )
+    half = _half_proved(frame, prefix, change)
+    if unchecked == "raise" and half.any():
+        raise InputError(
+            f"Of {int(half.sum()):,} rows that need something else only a part was proved, first at position "
+            f"{int(half.argmax())}. unchecked='keep' keeps them, unchecked='drop' treats them as rows to delete."
+        )
+    if unchecked == "drop":
+        change[half] = DROPPED
     if prefix + REFERENCES in frame.columns:
         verdicts[REFERENCES] = frame[prefix + REFERENCES]
         change[refers_to(verdicts[REFERENCES], "gone", kinds)] = DROPPED
@@ -238,7 +250,8 @@ def plan(
         for at in range(frame.shape[1]):
             if at not in spared:
                 blank[at] = blank[at] | redacted if at in blank else redacted
-    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None, kinds)
+    stay = int(np.count_nonzero(half & ~np.isin(change, (DROPPED, REDACTED))))
+    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None, kinds, stay)
 
 
 def cleaned(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -339,6 +352,15 @@ def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
     status, asked = verdicts["status"], _ASKED[severity(verdicts["action"], verdicts["reason"])]
     statuses = [status == "action_required", status == "unchecked", status == "invalid"]
     return np.select(statuses, [asked, UNCHECKED, INVALID], KEPT).astype(np.int8)
+
+
+def _half_proved(frame: pd.DataFrame, prefix: str, change: npt.NDArray[np.int8]) -> Mask:
+    """Return which rows need something else than to go, while a part of them is unchecked or invalid."""
+    found = np.zeros(len(frame), dtype=np.bool_)
+    for name in (prefix + name for name in part_names(frame.columns)):
+        if name.endswith("_status") and name in frame.columns:
+            found |= frame[name].astype(object).isin(["unchecked", "invalid"]).to_numpy()
+    return found & np.isin(change, (GEO_BLANKED, REHYDRATE, UNKNOWN))
 
 
 def to_delete(verdicts: pd.DataFrame) -> Mask:

@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ from . import ids as id_rules
 from .asking import NO_IDS, PREFIX, Begun
 from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, OPEN, REHYDRATE, UNCHECKED, UNKNOWN
 from .client import Client
+from .combined import CAUSE, REFERENCES
 from .errors import InputError
 from .ids import IdColumn, Ints, Part
 from .outcome import Source
@@ -44,6 +45,7 @@ CHUNK = 1 << 12  # lines whose own verdicts are read at once
 EXAMPLES = 3  # lines that a message names
 _NOTHING = Known(None, None)
 _STATUS = PREFIX + "status"
+_FURTHER = (CAUSE, REFERENCES)  # columns that a file without verdicts must not have
 _COUNTED = ["kind", "change", "action", "reason", "cause"]
 _OF_A_ROW = ["change", "action", "reason"]
 
@@ -233,6 +235,7 @@ def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask:
     own = _STATUS in source.head().columns
     _refuse_runs(own, ask)
     if not own:
+        frames.refuse_existing(source.head(), PREFIX, False, _FURTHER)
         column = str(tables.column(Table(source.head(), "parquet", (), False, path), column))
     tally = _RowTally(log)
     with tally:
@@ -302,6 +305,8 @@ def _refuse(path: Path, output: Path, changes: str | Path | None, ask: _Ask) -> 
     tables.check_target(output)
     if changes is not None:
         files.check_folder(changes)
+        if Path(changes).resolve() in (path.resolve(), output.resolve()):
+            raise InputError("changes= names the file itself or its clean copy. Nothing was sent. Name another file.")
     if (tables.format_of(path) == "jsonl") != (tables.format_of(output) == "jsonl"):
         raise InputError("Records of JSON stay what they are. Write .jsonl from .jsonl, and a table from a table.")
     if ask.types is not None:
@@ -342,6 +347,7 @@ def _clean_table(
     checked, runs = table.frame, ask.runs
     kind = _one_type(ask)
     if not own:
+        frames.refuse_existing(table.frame, PREFIX, False, _FURTHER)
         label = tables.column(table, column)
         if runs:
             checked = frames.join(checked, label, runs[0])
@@ -504,19 +510,30 @@ class _Lines:
         try:
             with Spill() as spill:
                 runs, sources = self._answers(ask, asked, spill)
-                if ask.runs and JobType.USERS not in asked and any(len(row[_USERS]) for row in spill):
-                    asking.warn(
-                        "Authors were not asked about, for no run of users was given: posts of accounts that are gone "
-                        "may stay."
-                    )
+                left_out = self._left_out(ask, asked, spill)
                 self._named = Counter(dict.fromkeys((run for source in sources.values() for run in source.runs()), 0))
                 for run in runs:
                     asking.warn_unproved(run.snapshot())
-                return self._finish(runs, self._judged(spill, asked, sources))
+                done = self._finish(runs, self._judged(spill, asked, sources))
+                return replace(done, unproved=done.unproved or left_out)
         except (InputError, KeyboardInterrupt) as error:
             if runs:
                 error.run_id = runs[0].id  # type: ignore[union-attr]  # for the command line
             raise
+
+    def _left_out(self, ask: _Ask, asked: tuple[JobType, ...], spill: Spill) -> bool:
+        """Warn of what the runs that were given do not know about; return whether there is anything."""
+        words = {JobType.TWEETS: ("Posts", "tweets"), JobType.USERS: ("Authors", "users")}
+        places = {JobType.TWEETS: _POSTS, JobType.USERS: _USERS}
+        left = [kind for kind in JobType if ask.runs and kind not in asked]
+        left = [kind for kind in left if any(len(row[places[kind]]) for row in spill)]
+        for kind in left:
+            what, type = words[kind]
+            asking.warn(
+                f"{what} were not asked about, for no run of {type} was given: what X lists of them stays. Give runs "
+                "of both types."
+            )
+        return bool(left)
 
     def _verdict_keys(self) -> frozenset[str]:
         """Return the keys of its verdict that the first record has."""
@@ -621,6 +638,8 @@ class _Lines:
         for stored in record.all():
             if stored.id is None and (JobType.USERS if stored.is_user else JobType.TWEETS) in asked:
                 bad.add(number, line=False)
+            elif stored.unread:
+                bad.add(number, line=False)
 
     # ----------------------------------------------------------------- the verdicts
 
@@ -676,6 +695,7 @@ class _Lines:
         lines = enumerate(self._lines, 1)
         while chunk := list(islice(lines, CHUNK)):
             read = [self._read(line) if line.strip() else None for _, line in chunk]
+            read = [None if record is None or _nested(record.value, keys) else record for record in read]
             told = [{} if record is None else record.value for record in read]
             frame = pd.DataFrame({name: pd.Series([v.get(name) for v in told], dtype=object) for name in sorted(keys)})
             frame[_STATUS] = frame[_STATUS].where(frame[_STATUS].notna(), "unchecked")
@@ -730,6 +750,11 @@ class _Lines:
             )
 
 
+def _nested(value: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether a word of a verdict is a list or an object, which no check has written."""
+    return any(isinstance(value.get(key), list | dict) for key in keys)
+
+
 def _surveyed(spill: Spill, kind: JobType, now: float) -> Iterator[Part]:
     """Yield what a run needs of each part of the file."""
     for row in spill:
@@ -755,7 +780,7 @@ def _row(count: int, told: Named) -> tuple[Ints, ...]:
 def _log(path: Path) -> Iterator[Any]:
     """Give a CSV writer for the changes in records."""
     with jsonl.writing(path) as raw:
-        raw_text: IO[str] = io.TextIOWrapper(raw, "utf-8", newline="", write_through=True)
+        raw_text: IO[str] = io.TextIOWrapper(raw, "utf-8", "replace", newline="", write_through=True)
         writer = csv.writer(raw_text, lineterminator="\n")
         writer.writerow(("line", "kind", "id", "change", "action", "reason", "cause"))
         yield writer

@@ -507,6 +507,8 @@ def _warn_of_more(data: pd.DataFrame | pd.Series, wanted: Sequence[Question]) ->
 
 def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool, further: Sequence[str] = ()) -> None:
     """Raise InputError if verdict columns, or further ones that come with them, are there and must not be replaced."""
+    if not prefix:
+        raise InputError("prefix='' would mix verdict columns with your own. Use one of at least one character.")
     if overwrite or isinstance(data, pd.Series):
         return
     taken = [prefix + name for name in (*VERDICT_COLUMNS, *further) if prefix + name in data.columns]

@@ -109,6 +109,8 @@ def _own(data: pd.DataFrame | pd.Series, column: Column | None, type: str | None
             f"Column {posts!r} looks like user IDs, and X reports nothing about IDs of the wrong type. Did you mean "
             f"{{{users!r}: 'tweets', {posts!r}: 'users'}}?"
         )
+    if set(combined.part_names([posts])) & set(combined.part_names([users])):
+        raise InputError(f"Columns {posts!r} and {users!r} read alike, and so would those added for each. Rename one.")
     return [Question(found[kind], kind) for kind in (JobType.TWEETS, JobType.USERS)]
 
 

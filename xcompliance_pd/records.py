@@ -32,6 +32,14 @@ _NAME = frozenset({"id", "id_str"})
 _POSTS_IN_A_POST = ("retweeted_status", "quoted_status")
 _USERS_IN_A_POST = ("author", "user", "in_reply_to_user")
 _POSTS_OF_A_USER = ("pinned_tweet", "status")
+# All that a user of API v2 has (https://docs.x.com/x-api/fundamentals/data-dictionary#user), and what twarc adds. An
+# object with a name and anything else may be a post, as other programs flatten it, and is not guessed at.
+_PROFILE = frozenset(
+    "affiliation confirmed_email connection_status created_at description entities id is_identity_verified location "
+    "most_recent_tweet_id name parody pinned_tweet pinned_tweet_id profile_banner_url profile_image_url protected "
+    "public_metrics receives_your_dm subscription subscription_type url username verified verified_followers_count "
+    "verified_type withheld __twarc status id_str screen_name compliance_change".split()
+)
 _WITH_MENTIONS = ("entities", "note_tweet")
 # In `includes`, how a post names what is there, and how that names itself.
 _ATTACHED = (
@@ -128,6 +136,7 @@ class Stored:
     remove: Edit
     row: bool
     inner: list[Stored] = field(default_factory=list)
+    unread: tuple[str, ...] = ()  # whose ID is there and is none: "author", "retweeted post"
 
     @property
     def is_user(self) -> bool:
@@ -215,9 +224,11 @@ def read(line: bytes, column: str | None = None, row: JobType = JobType.TWEETS) 
         raise ValueError("not an object")
     if column is not None:
         stored = _row(value, (), column, row is JobType.USERS)
-        return Record(text, value, [stored], True, frozenset({column}))
+        return Record(text, value, [stored, *_included(value)], True, frozenset({column}))
     found: list[Stored] = []
     data = value.get("data")
+    if _has_id(value) and isinstance(data, list | dict):
+        raise ValueError("a post or a page")
     alone = not isinstance(data, list)
     if isinstance(data, list):
         if not all(isinstance(element, dict) for element in data):
@@ -227,11 +238,7 @@ def read(line: bytes, column: str | None = None, row: JobType = JobType.TWEETS) 
         found.append(_row(data, ("data",)))
     elif not _is_page(value):
         found.append(_row(value, ()))
-    includes = value.get("includes")
-    if isinstance(includes, dict):
-        found += [_post(post, ("includes", "tweets", n), CUT) for n, post in _objects(includes.get("tweets"))]
-        found += [_user(user, ("includes", "users", n), CUT) for n, user in _objects(includes.get("users"))]
-    return Record(text, value, found, alone, frozenset({"id", "id_str"}))
+    return Record(text, value, [*found, *_included(value)], alone, frozenset({"id", "id_str"}))
 
 
 def named(records: Iterable[Record]) -> Named:
@@ -294,7 +301,8 @@ def cleaned(record: Record, known: Known, rules: Rules, own: Verdict | None = No
     """
     work = _Work(record, known, rules, own)
     for stored in record.stored:
-        work.settle(stored)
+        if own is None or stored.row:  # a record's own verdict is not that of what it includes
+            work.settle(stored)
     rows = [stored for stored in record.stored if stored.row]
     if rules.mode == "drop" and rows and all(stored in work.gone for stored in rows):
         return None, [change for stored, change in work.told if stored.row]
@@ -345,7 +353,26 @@ def _is_page(value: Mapping[str, Any]) -> bool:
 def _is_profile(value: Mapping[str, Any]) -> bool:
     if any(key in value for key in ("text", "full_text", "author_id")):
         return False
-    return "username" in value or "screen_name" in value
+    if "username" not in value and "screen_name" not in value:
+        return False
+    if "followers_count" not in value and not _PROFILE.issuperset(value):
+        raise ValueError("a post or a user")
+    return True
+
+
+def _included(value: Mapping[str, Any]) -> list[Stored]:
+    includes = value.get("includes") or {}
+    if not isinstance(includes, dict):
+        raise ValueError("includes that are no object")
+    tweets, users = (list(_only_objects(includes.get(name))) for name in ("tweets", "users"))
+    found = [_post(post, ("includes", "tweets", n), CUT) for n, post in tweets]
+    return found + [_user(user, ("includes", "users", n), CUT) for n, user in users]
+
+
+def _only_objects(values: object) -> Iterator[tuple[int, dict[str, Any]]]:
+    if values and not (isinstance(values, list) and all(isinstance(value, dict) for value in values)):
+        raise ValueError("no list of objects")
+    return _objects(values)
 
 
 def _objects(values: object) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -373,13 +400,13 @@ def _post(
     authors += [_own_id(value[key]) for key in ("author", "user") if _has_id(value.get(key))]
     retweeted: list[int | None] = []
     inner: list[Stored] = []
-    for place, reference in _objects(value.get("referenced_tweets")):
+    for place, reference in _only_objects(value.get("referenced_tweets")):
         if reference.get("type") == "retweeted":
             retweeted.append(id_of(reference.get("id")))
         if not _REFERENCE.issuperset(reference):
             inner.append(_post(reference, (*path, "referenced_tweets", place), Only(_REFERENCE)))
     for key in _POSTS_IN_A_POST:
-        if _has_id(value.get(key)):
+        if isinstance(value.get(key), dict) and value[key]:
             if key == "retweeted_status":
                 retweeted.append(_own_id(value[key]))
             if not _NAME.issuperset(value[key]):
@@ -388,7 +415,9 @@ def _post(
     _mentions(value, path, inner)
     known = tuple(author for author in dict.fromkeys(authors) if author is not None)
     of = tuple(post for post in dict.fromkeys(retweeted) if post is not None)
-    return Stored(kind, path, value, id if row else _own_id(value), known, of, remove, row, inner)
+    unread = [] if value.get("author_id") is None or id_of(value["author_id"]) is not None else ["author"]
+    unread += ["retweeted post"] if None in retweeted else []
+    return Stored(kind, path, value, id if row else _own_id(value), known, of, remove, row, inner, tuple(unread))
 
 
 def _user(value: dict[str, Any], path: Path, remove: Edit, *, row: bool = False, id: int | None = None) -> Stored:
@@ -443,7 +472,10 @@ class _Work:
             self.gone.add(stored)
             if self._rules.mode == "redact" and stored.row:
                 change = REDACTED
-                others = {inner.path[len(stored.path)] for inner in stored.inner}  # not its own, whoever names the key
+                depth = len(stored.path)  # what holds others is not its own, whoever names the key
+                others = {
+                    o.path[depth] for o in self._record.all() if o is not stored and o.path[:depth] == stored.path
+                }
                 self.edits[stored.path] = Only((self._record.id_keys | self._rules.keep) - others)
             elif self._rules.mode != "mark":
                 self.edits[stored.path] = stored.remove
@@ -492,6 +524,9 @@ class _Work:
             if told[0].change == DROPPED:
                 return told
         if own.change == KEPT:  # what a post depends on must be proved, too
+            for cause in stored.unread:
+                if (users if cause == "author" else posts) is not None:
+                    return (Verdict(DROPPED, None, "invalid") if self._rules.drop_invalid else _NO_ID), cause
             for told in others:
                 if told[0].change in (UNCHECKED, UNKNOWN):
                     return told

@@ -92,8 +92,9 @@ class Reuse:
         """Say how much is reused, and how much is sent."""
         left = self.ids - self.fresh
         some = f"{self.fresh:,} of {self.ids:,}" if left else f"All {self.ids:,}"
+        then = "" if self.run is None else " of the time when this check was begun"
         return (
-            f"{some} IDs were proved within {freshness.told(self.max_age)} and are reused; "
+            f"{some} IDs were proved within {freshness.told(self.max_age)}{then} and are reused; "
             f"{f'{left:,}' if left else 'nothing'} {'are' if left > 1 else 'is'} sent."
         )
 

@@ -186,6 +186,8 @@ def _frame(table: Any) -> pd.DataFrame:
 def _cleaned(piece: Any, plan: Plan) -> Any:
     """Return a piece as a plan wants it: without rows and cells that go, and with the change if it is marked."""
     if plan.mode == "mark":
+        if plan.prefix + MARK in piece.column_names:
+            raise InputError(f"There is a column {plan.prefix + MARK!r} already. Rename it first.")
         words = pa.DictionaryArray.from_arrays(pa.array(plan.change), pa.array(CHANGES, pa.string()))
         return piece.append_column(plan.prefix + MARK, words)
     columns = piece.columns
@@ -203,7 +205,29 @@ def _cleaned(piece: Any, plan: Plan) -> Any:
                 )
             columns[at] = columns[at].take(pa.array(np.arange(piece.num_rows), mask=lost))
     table = pa.Table.from_arrays(columns, schema=piece.schema)
-    return table.filter(pa.array(plan.change != DROPPED))
+    table = table.filter(pa.array(plan.change != DROPPED))
+    named = zip(table.column_names, table.columns, strict=True)
+    left = [column if name.startswith(plan.prefix) else _forgotten(column) for name, column in named]
+    return pa.Table.from_arrays(left, schema=piece.schema)
+
+
+def _forgotten(column: Any) -> Any:
+    """Return a column without words that no cell has: a row that went, of this piece or another, may have had them."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    chunks = []
+    for chunk in column.chunks:
+        used = np.unique(chunk.indices.drop_null().to_numpy())
+        place = np.zeros(len(chunk.dictionary), dtype=np.int64)
+        place[used] = np.arange(len(used))
+        codes = chunk.indices.fill_null(0)
+        new = place[codes.to_numpy()] if len(place) else np.zeros(len(codes), dtype=np.int64)
+        mask = chunk.indices.is_null().to_numpy(zero_copy_only=False)
+        indices = pa.array(new, chunk.type.index_type, mask=mask)
+        chunks.append(
+            pa.DictionaryArray.from_arrays(indices, chunk.dictionary.take(pa.array(used)), ordered=chunk.type.ordered)
+        )
+    return pa.chunked_array(chunks, type=column.type)
 
 
 def _series(chunks: list[Any], kind: Any, name: str, start: int) -> pd.Series:
