@@ -596,8 +596,8 @@ MUTANTS = [
     Mutant(
         "includes are not cleaned",
         "records.py",
-        '        found += [_post(post, ("includes", "tweets", n), CUT) for',
-        '        _ = [_post(post, ("includes", "tweets", n), CUT) for',
+        '    found = [_post(post, ("includes", "tweets", n), CUT) for n, post in tweets]',
+        "    found = []",
         "clean_file",
     ),
     Mutant(
@@ -653,8 +653,8 @@ MUTANTS = [
     Mutant(
         "profiles are sent as posts",
         "records.py",
-        '    return "username" in value or "screen_name" in value',
-        "    return False",
+        '    if "username" not in value and "screen_name" not in value:',
+        "    if True:",
         "clean_file",
     ),
     Mutant(
@@ -710,8 +710,8 @@ MUTANTS = [
     Mutant(
         "Parquet keeps what goes",
         "tables/parquet.py",
-        "return table.filter(pa.array(plan.change != DROPPED))",
-        "return table",
+        "    table = table.filter(pa.array(plan.change != DROPPED))\n",
+        "",
         "clean_file",
     ),
     Mutant(
@@ -738,6 +738,42 @@ MUTANTS = [
         "lambda **facts: audit.entry(frame, frame, plan, choices, **facts), 'frame')\n"
         "    clean = cleaning.cleaned(frame, plan)\n    if note",
         "audit",
+    ),
+    Mutant("anything with a name is a user", "records.py", "not _PROFILE.issuperset(value)", "False", "clean_file"),
+    Mutant(
+        "a damaged author is none",
+        "records.py",
+        "            for cause in stored.unread:",
+        "            for cause in ():",
+        "clean_file",
+    ),
+    Mutant(
+        "changes take the file's place",
+        "copies.py",
+        "if Path(changes).resolve() in",
+        "if False and Path(changes) in",
+        "clean_file",
+    ),
+    Mutant(
+        "runs that know nothing of posts clear them",
+        "copies.py",
+        '            asking.warn(\n                f"{what} were',
+        '            str(\n                f"{what} were',
+        "clean_file",
+    ),
+    Mutant(
+        "dictionaries keep what went",
+        "tables/parquet.py",
+        "column if name.startswith(plan.prefix) else _forgotten(column)",
+        "column",
+        "clean_file",
+    ),
+    Mutant(
+        "half a proof is a whole one",
+        "cleaning.py",
+        'isin(["unchecked", "invalid"]).to_numpy()',
+        'isin(["x"]).to_numpy()',
+        "combined",
     ),
     Mutant(
         "what was done to a file is not on record",

@@ -448,8 +448,15 @@ def test_a_link_is_not_followed(checked: pd.DataFrame, run: xc.Run, tmp_path: Pa
     assert (tmp_path / "precious").read_text() == "kept"
 
 
-def test_two_at_once_make_one_chain(checked: pd.DataFrame, run: xc.Run) -> None:
-    """Records that are written at the same time follow one another."""
+def test_two_at_once_make_one_chain(checked: pd.DataFrame, run: xc.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that are written at the same time follow one another, though each takes its time to be made."""
+    sealed = audit.sealed
+
+    def slowly(*facts: Any) -> dict[str, Any]:
+        threading.Event().wait(0.02)
+        return sealed(*facts)
+
+    monkeypatch.setattr(audit, "sealed", slowly)
     entry = {"rows": {"before": 1, "after": 1}}
     ledgers = [Ledger() for _ in range(6)]
     threads = [threading.Thread(target=ledger.record_applied, args=(run.id, entry, 1)) for ledger in ledgers]

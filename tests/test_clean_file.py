@@ -101,7 +101,11 @@ def test_a_retweet_goes_with_what_it_retweets(here: Path) -> None:
         {"id_str": IDS[4], "quoted_status": None, "text": "stays"},
     ]
     assert counted(done) == {("post", "kept"): 2, ("post", "dropped"): 2, ("referenced post", "dropped"): 2}
-    assert done.counts["cause"].tolist() == ["", "retweeted post", ""]
+    assert done.counts[["reason", "cause"]].values.tolist() == [
+        [None, ""],
+        ["deleted", "retweeted post"],
+        ["deleted", ""],
+    ], "the verdict is that of the other post"
 
 
 def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
@@ -112,6 +116,8 @@ def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
         {"id": IDS[2], "text": "nor whose"},
         {"id": IDS[2], "text": "x", "author_id": USERS[0]},
         {"id": IDS[3], "text": "stays"},
+        {"id": IDS[4], "text": "a copy that does not say what it is"},
+        {"id": IDS[4], "text": "x", "referenced_tweets": [{"type": "retweeted", "id": IDS[2]}]},
         {"text": "has no ID of its own", "referenced_tweets": [{"type": "retweeted", "id": IDS[2]}]},
     )
     with pytest.warns(xc.ComplianceWarning, match="1 posts or users without an ID"):
