@@ -587,7 +587,7 @@ def attach(
     >>> lines = ['{"id":"1212092628029698048","action":"delete","reason":"suspended"}']
     >>> with xc.Sandbox(findings=lines) as box, tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")  # it says on whose word a row is compliant
-    ...     elsewhere = xc.Client(box.token, box.url, home=folder)
+    ...     elsewhere = xc.Client(box.token, box.url, home=folder, poll_interval=0.1)
     ...     run = xc.submit(posts, "id", client=elsewhere).wait()
     ...     job = xc.jobs(client=box.client)["id"][0]
     ...     run = xc.attach(job, sent=posts["id"], client=box.client)

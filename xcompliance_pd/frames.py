@@ -276,7 +276,8 @@ def join(
     begun = {types[name]: asking.refuse_no_run(each) for name, each in runs.items()}
     displays = [display for _ in begun] if partial else asking.wait_for_all(begun, timeout, display, Clock())
     joined = _joined(checked, asked, begun, prefix, overwrite, displays)
-    if not partial and asked[0].ids.valid.any() and joined[prefix + "run"].isna().all():
+    doubtful = any(run.snapshot().unproved for run in begun.values())  # which was told
+    if not (partial or doubtful) and asked[0].ids.valid.any() and joined[prefix + "run"].isna().all():
         names = ", ".join(run.id for run in begun.values())
         asking.warn(f"No row got a verdict of {names}. Is that a run of column {asked[0].question.column!r}?")
     return joined
