@@ -412,3 +412,23 @@ def test_a_run_is_a_run_and_a_frame_is_a_checked_one(posts: pd.DataFrame, box: x
     with pytest.raises(xc.InputError):
         report.write(checked, tmp_path / "r.html", column="nothing")
     assert not (tmp_path / "r.html").exists()
+
+
+def test_runs_of_posts_and_authors_are_both_reported(box: xc.Sandbox, tmp_path: Path) -> None:
+    """The dict of runs that submit returns is taken whole: both records stand on the page, and no row is a stranger."""
+    rows = pd.DataFrame({"id": [str(1212092628029698048 + n) for n in range(4)], "author_id": ["11", "12", "13", "14"]})
+    access = quick(box)
+    runs = rows.compliance.submit({"id": "tweets", "author_id": "users"}, client=access)
+    checked = rows.compliance.join(runs)
+    checked.compliance.apply(client=access)
+    checked.compliance.report(tmp_path / "report.html", runs)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(page).find("body") is not None
+    for run in runs.values():
+        assert run.record.ids_sha256 in page
+        assert str(run.applied()["sha256"].iloc[-1]) in page
+    assert "whose records were not given" not in page
+    checked.compliance.report(tmp_path / "one.html", runs["id"])
+    assert "whose records were not given" in (tmp_path / "one.html").read_text(encoding="utf-8")
+    with pytest.raises(xc.InputError, match="A report needs the run itself"):
+        checked.compliance.report(tmp_path / "none.html", [runs["id"], "x"])

@@ -169,7 +169,7 @@ class FrameAccessor(_Accessor):
     def report(
         self,
         path: str | os.PathLike[str],
-        run: Run | None = None,
+        run: Run | Iterable[Run] | Mapping[Any, Run] | None = None,
         *,
         column: Hashable | None = None,
         prefix: str = "compliance_",

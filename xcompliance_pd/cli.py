@@ -8,6 +8,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,9 +217,9 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
     references = [tables.column(data, name) for name in parsed.references]
     checked = frames.check(data.frame, both, references=references, **options)
     names = runs(checked).index  # that of posts first, then that of authors, then others that are reused
-    return _finish(
-        parsed, column, _written(parsed, data, column, checked, access.open_run(names[0]) if len(names) else None)
-    )
+    asked = [access.open_run(name) for name in names]
+    outcome = _written(parsed, data, column, checked, asked[0] if asked else None)
+    return _finish(parsed, column, replace(outcome, others=tuple(asked[1:])))
 
 
 def _apply(parsed: argparse.Namespace) -> int:
@@ -328,7 +329,8 @@ def _finish(parsed: argparse.Namespace, column: Any, outcome: Outcome) -> int:
         print(f"Drew {parsed.plot}.")
     if parsed.report:
         posts = run is not None and run.type == "tweets"
-        report.write(outcome.frame, parsed.report, run, column=column if posts else None, overwrite=True)
+        given = None if run is None else [run, *outcome.others]
+        report.write(outcome.frame, parsed.report, given, column=column if posts else None, overwrite=True)
         print(f"Wrote {parsed.report}.")
     return UNPROVED if outcome.unproved else 0
 

@@ -73,6 +73,8 @@ class Outcome:
         The columns to be kept, those of verdicts under their names for users.
     notes : tuple of str
         What to tell about the written file.
+    others : tuple of Run
+        Further runs that the rows name.
     """
 
     counts: pd.DataFrame
@@ -82,6 +84,7 @@ class Outcome:
     run: Run | None
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    others: tuple[Run, ...] = ()
 
 
 def check(

@@ -13,13 +13,13 @@ import io
 import os
 import platform
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -70,7 +70,7 @@ UPLOADS = {
 def write(
     frame: pd.DataFrame,
     path: str | os.PathLike[str],
-    run: Run | None = None,
+    run: Run | Iterable[Run] | Mapping[Any, Run] | None = None,
     *,
     column: Hashable | None = None,
     prefix: str = "compliance_",
@@ -84,9 +84,10 @@ def write(
         What ``check`` or ``join`` returned, or the same reloaded from a file.
     path : str or path
         Ends in .html; the file appears at once, whole.
-    run : Run, optional
+    run : Run, or list or dict of them, optional
         The run that the verdicts come from, ``xc.open_run(...)``: its ledger record tells jobs, checksums and how the
-        results were proved. Without it the page says that no such record was given.
+        results were proved. If posts and authors were asked about, both, as ``submit`` returns them. Without any the
+        page says that no such record was given.
     column : label, optional
         The column of post IDs, or of times; then what needs action is drawn over time as well, as
         ``plot.timeline(column)`` does.
@@ -98,7 +99,7 @@ def write(
     Raises
     ------
     InputError
-        The frame has no verdict columns, its rows name other runs than `run`, or the file cannot be written or
+        The frame has no verdict columns, its rows do not name a run that is given, or the file cannot be written or
         exists already. Nothing was written.
 
     Examples
@@ -115,18 +116,40 @@ def write(
     (True, True, False)
     """
     target = _target(path, overwrite)
-    if not (run is None or isinstance(run, Run)):
-        raise InputError("A report needs the run itself: run=xc.open_run('...'); xc.runs() lists them.")
-    record = None if run is None else run.record
     named = runs(frame, prefix)
-    if record is not None and len(named) and record.id not in named.index:
+    told = [_told(each, named) for each in _given(run)]
+    _replace(target, _page(frame, told, named, column, prefix).encode())
+
+
+class _Told(NamedTuple):
+    """What the ledger tells of one run."""
+
+    record: RunRecord
+    snapshot: Snapshot
+    applied: pd.DataFrame
+
+
+def _given(run: object) -> list[Run]:
+    several = list(run.values()) if isinstance(run, Mapping) else run
+    several = [several] if isinstance(several, Run) else several
+    if several is None:
+        return []
+    if isinstance(several, str) or not isinstance(several, Iterable):
+        several = [None]
+    found = [each for each in several if isinstance(each, Run)]
+    if len(found) < len(list(several)):
+        raise InputError("A report needs the run itself: run=xc.open_run('...'); xc.runs() lists them.")
+    return found
+
+
+def _told(run: Run, named: pd.DataFrame) -> _Told:
+    record = run.record
+    if len(named) and record.id not in named.index:
         raise InputError(
             f"The rows of this frame were checked by {', '.join(named.index[:3])}, not by {record.id}. Pass that run: "
             f"run=xc.open_run({named.index[0]!r})."
         )
-    snapshot = None if run is None else _shown(run.snapshot(), named)
-    applied = None if run is None else run.applied()
-    _replace(target, _page(frame, record, snapshot, applied, named, column, prefix).encode())
+    return _Told(record, _shown(run.snapshot(), named), run.applied())
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
@@ -187,25 +210,23 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _page(
     frame: pd.DataFrame,
-    record: RunRecord | None,
-    snapshot: Snapshot | None,
-    applied: pd.DataFrame | None,
+    told: Sequence[_Told],
     named: pd.DataFrame,
     column: Hashable | None,
     prefix: str,
 ) -> str:
-    label = f": {plain(record.label, 200)}" if record is not None and record.label else ""
+    label = next((f": {plain(one.record.label, 200)}" for one in told if one.record.label), "")
     title = _text(f"Compliance report{label}")
     body = [
         f"<h1>{title}</h1>",
-        _banner(named, record),
+        _banner(named, told),
         f'<p class="lead">{_text(sentence(frame, prefix)).replace(" %", NO_BREAK + "%")}</p>',
         _section("What came out", _counts(frame, prefix)),
-        _section("What was not proved", _list(_unproved(frame, record, named, prefix))),
+        _section("What was not proved", _list(_unproved(frame, told, named, prefix))),
         _section("Figures", *_figures(frame, column, prefix)),
         _section("What the words mean", _words("Status of a row", STATUSES), _words("Evidence for a result", GRADES)),
-        _section("Where the verdicts come from", _runs(named), *_provenance(record, snapshot)),
-        _section("What was done with it", *_done(applied)),
+        _section("Where the verdicts come from", _runs(named), *_provenance(told)),
+        _section("What was done with it", *_done(told)),
         _section("Made with", _software()),
     ]
     head = (
@@ -216,8 +237,8 @@ def _page(
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{main}\n</main></body></html>\n'
 
 
-def _banner(named: pd.DataFrame, record: RunRecord | None) -> str:
-    invented = [*named["sandbox"], *([record.sandbox] if record is not None else [])]
+def _banner(named: pd.DataFrame, told: Sequence[_Told]) -> str:
+    invented = [*named["sandbox"], *(one.record.sandbox for one in told)]
     if not any(invented):
         return ""
     some = "" if all(invented) else " Some of the rows are real, some are not."
@@ -238,11 +259,11 @@ def _counts(frame: pd.DataFrame, prefix: str) -> str:
     return f'<div class="total">{_table("Rows by status, action and reason", heads, rows, 2)}</div>'
 
 
-def _unproved(frame: pd.DataFrame, record: RunRecord | None, named: pd.DataFrame, prefix: str) -> Iterable[str]:
+def _unproved(frame: pd.DataFrame, told: Sequence[_Told], named: pd.DataFrame, prefix: str) -> Iterable[str]:
     """Return sentences about the limits of what this page says, the general ones last."""
     table = columns(frame, prefix, ["status", "run"])
     counts = table["status"].value_counts()
-    if named["sandbox"].any() or (record is not None and record.sandbox):
+    if named["sandbox"].any() or any(one.record.sandbox for one in told):
         yield "Verdicts of a sandbox are invented: they say nothing about any post or user of X."
     if left := int(counts["unchecked"] + counts["invalid"]) if len(counts) else 0:
         yield (
@@ -257,13 +278,16 @@ def _unproved(frame: pd.DataFrame, record: RunRecord | None, named: pd.DataFrame
             f"That {on_a_word:,} rows are compliant rests on the word of whoever gave the saved results, or the list "
             "of the IDs sent: rows whose run begins with file- or ends with -attached."
         )
-    if record is None:
+    if not told:
         yield (
             "No record of a run was given for this page, so it cannot tell how the results were proved; it relies on "
             "the verdict columns of the table."
         )
-    else:
-        yield from _unproved_batches(record, named)
+    elif others := [name for name in named.index if name not in [one.record.id for one in told]]:
+        rows = int(named.loc[others, "rows"].sum())
+        yield f"{rows:,} rows name other runs ({', '.join(others)}), whose records were not given."
+    for one in told:
+        yield from _unproved_batches(one.record, named, f" of {one.record.id}" if len(told) > 1 else "")
     yield "That nobody changed the table after the check is not proved: the counts are those of the table as given."
     yield (
         "Compliance is a matter of the moment: what happened to a post or user after the time of the check is not "
@@ -276,21 +300,19 @@ def _unproved(frame: pd.DataFrame, record: RunRecord | None, named: pd.DataFrame
     )
 
 
-def _unproved_batches(record: RunRecord, named: pd.DataFrame) -> Iterable[str]:
+def _unproved_batches(record: RunRecord, named: pd.DataFrame, of: str) -> Iterable[str]:
     if record.id not in named.index:
         yield f"No row names the run {record.id}: it gave none of them a verdict."
-    if others := [name for name in named.index if name != record.id]:
-        rows = int(named.loc[others, "rows"].sum())
-        yield f"{rows:,} rows name other runs ({', '.join(others)}), whose records were not given."
     for batch in record.batches:
         if batch.phase is not Phase.DONE:
             state = "failed" if batch.phase is Phase.DEAD else "had not ended when this page was written"
             why = f": {redact(batch.reason)}" if batch.reason else ""
-            yield f"Batch {batch.number}, of {batch.ids:,} IDs, {state}{why}. Its rows are unchecked."
+            yield f"Batch {batch.number}{of}, of {batch.ids:,} IDs, {state}{why}. Its rows are unchecked."
         elif not batch.proved:
             yield (
-                f"The results of batch {batch.number} were not proved whole ({redact(batch.reason or 'no reason')}), "
-                f"so {batch.ids - (batch.listed or 0):,} of its {batch.ids:,} IDs are unchecked."
+                f"The results of batch {batch.number}{of} were not proved whole "
+                f"({redact(batch.reason or 'no reason')}), so {batch.ids - (batch.listed or 0):,} of its "
+                f"{batch.ids:,} IDs are unchecked."
             )
 
 
@@ -374,10 +396,14 @@ def _runs(named: pd.DataFrame) -> str:
     return _table("Runs that the rows name", ["Run", "Type", "Began (UTC)", "Invented", "Rows"], rows, 1)
 
 
-def _provenance(record: RunRecord | None, snapshot: Snapshot | None) -> Iterable[str]:
-    if record is None or snapshot is None:
+def _provenance(told: Sequence[_Told]) -> Iterable[str]:
+    if not told:
         yield "<p>No ledger record of a run was given for this page.</p>"
-        return
+    for one in told:
+        yield from _run(one.record, one.snapshot)
+
+
+def _run(record: RunRecord, snapshot: Snapshot) -> Iterable[str]:
     yield f'<div class="card">{card.html(snapshot)}</div>'
     requests = ", ".join(f"{word} {count:,}" for word, count in sorted(record.requests.items())) or "none"
     yield _facts(
@@ -425,11 +451,17 @@ def _batch(batch: Batch, batches: int) -> str:
     return _facts(f"Batch {batch.number} of {batches}", facts)
 
 
-def _done(applied: pd.DataFrame | None) -> Iterable[str]:
-    """Return the records of the run, counts first, then the checksums of the columns."""
-    if applied is None:
+def _done(told: Sequence[_Told]) -> Iterable[str]:
+    if not told:
         yield "<p>No run was given for this page, and so none of its records of what was done.</p>"
-        return
+    for one in told:
+        if len(told) > 1:
+            yield f"<h3>{_code(one.record.id)}</h3>"
+        yield from _records(one.applied)
+
+
+def _records(applied: pd.DataFrame) -> Iterable[str]:
+    """Return the records of a run, counts first, then the checksums of the columns."""
     if applied.empty:
         yield "<p>The run has no record of rows that were dropped or changed by its verdicts.</p>"
         return
