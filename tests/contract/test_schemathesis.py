@@ -70,7 +70,7 @@ class Leader:
     def _job(self, resumable: bool) -> dict[str, Any]:
         """Return the newest job; a new one when it is over and its results were downloaded, or is of the other kind."""
         jobs = self._service.jobs
-        if not jobs or jobs[-1].failed or jobs[-1].result is not None or (resumable and not jobs[-1].resumable):
+        if not jobs or jobs[-1].failed or jobs[-1].result is not None or jobs[-1].resumable != resumable:
             for job in jobs[-2:]:
                 self._service.fail(job.id)
             kind = {"resumable": True} if resumable else {}
