@@ -115,7 +115,7 @@ assert not set(clean["id"]) & set(findings["id"]) and set(clean["id"]) == set(po
 }
 # What stays in the saved notebook below a cell, because the text beside it promises it.
 SAID = {
-    "01_quickstart.ipynb": {},
+    "01_quickstart.ipynb": {"plot-reasons": "image/png", "plot-status": "image/png"},
     "02_background_jobs_and_resume.ipynb": {
         "problems": "scientific notation",
         "monitor": "Done. ",

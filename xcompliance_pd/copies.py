@@ -86,7 +86,7 @@ class CleanFile:
         return f"{self.output}:\n{told(self.counts)}"
 
     def _repr_html_(self) -> str:
-        table: str = self.counts.astype(object).fillna("").to_html(index=False)
+        table: str = _blanks(self.counts).to_html(index=False)
         return table
 
 
@@ -295,7 +295,13 @@ def _sha256(path: Path) -> str:
 
 def told(counts: pd.DataFrame) -> str:
     """Return a table of counts as text."""
-    return counts.astype(object).fillna("").to_string(index=False)
+    return _blanks(counts).to_string(index=False)
+
+
+def _blanks(counts: pd.DataFrame) -> pd.DataFrame:
+    """Leave missing cells empty. (``fillna`` on objects warns in pandas 2 where only integers remain.)"""
+    cells = counts.astype(object)
+    return cells.where(cells.notna(), "")
 
 
 # --------------------------------------------------------------------------- before anything is read

@@ -82,11 +82,13 @@ def _parts(found: Compared, changed: NDArray[np.intp]) -> tuple[NDArray[np.intp]
     """Return how many IDs of each kind of change have each look, and the looks, none of which is without an ID."""
     change = found.change[changed]
     former = np.isin(change, _FORMER)
-    told = pd.concat([found.before.iloc[changed[former]], found.after.iloc[changed[~former]]])[["status", "reason"]]
-    order = np.concatenate([np.flatnonzero(former), np.flatnonzero(~former)])
-    table = pd.DataFrame(
-        {"status": told["status"].astype(object), "reason": pd.Categorical(told["reason"].astype(object))}
+    parts = found.before.iloc[changed[former]], found.after.iloc[changed[~former]]
+    # One column at a time, as objects: pandas 2 warns of a table without rows, and of categories that differ.
+    status, reason = (
+        np.concatenate([part[name].to_numpy(dtype=object) for part in parts]) for name in ("status", "reason")
     )
+    order = np.concatenate([np.flatnonzero(former), np.flatnonzero(~former)])
+    table = pd.DataFrame({"status": pd.Series(status, dtype=object), "reason": pd.Categorical(reason)})
     listed = style.has_status(table, "action_required")
     slot, _, looks = style.slots(_known_first(table, found), "reason", listed, REASONS_MAX)
     look = np.empty(len(table), dtype=np.intp)
