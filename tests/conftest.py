@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 import xcompliance_pd as xc
 from xcompliance_pd.protocol import BASE_URL_VARIABLE, TOKEN_VARIABLES
 
+LONGEST = ("test_machine", "test_kills", "test_sweeps")
+
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
 settings.load_profile("patient")
 
@@ -31,6 +33,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     dialects = getattr(metafunc.module, "DIALECTS", None)
     if dialects and "dialect" in metafunc.fixturenames:
         metafunc.parametrize("dialect", dialects, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first, so that no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -446,20 +446,20 @@ def _texts(value: object) -> tuple[Any, ...]:
 
 def _check(hint: Any) -> Callable[[object], bool]:
     """Return what tells whether a value from JSON is of an annotated type; floats are times, up to the year 9999."""
-    if isinstance(hint, types.UnionType):
-        choices = [_check(choice) for choice in typing.get_args(hint)]
-        return lambda value: any(fits(value) for fits in choices)
+    kinds = frozenset(typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,))
     if typing.get_origin(hint) is tuple:
         each = _check(typing.get_args(hint)[0])
-        return lambda value: isinstance(value, tuple) and all(map(each, value))
+        return lambda value: type(value) is tuple and all(map(each, value))
     if typing.get_origin(hint) is collections.abc.Mapping:
         count = _check(int)
-        return lambda value: isinstance(value, dict) and all(map(count, value.values()))
-    if hint is bool:
-        return lambda value: isinstance(value, bool)
-    if hint is float:
-        return lambda value: type(value) in (int, float) and 0 <= value < 253_402_300_800  # type: ignore[operator]
-    return lambda value: isinstance(value, hint) and not isinstance(value, bool)
+        return lambda value: type(value) is dict and all(map(count, value.values()))
+    if float in kinds:
+        others = kinds - {float}
+        return lambda value: (
+            (type(value) in (int, float) and 0 <= value < 253_402_300_800)  # type: ignore[operator]
+            or type(value) in others
+        )
+    return lambda value: type(value) in kinds  # exactly: to isinstance, True is an int
 
 
 # By the class and the name of a field: records are read so often that this is worked out once.
