@@ -6,9 +6,9 @@
 
 It makes each file (`data/make_posts.py`), starts a sandbox, and runs ``xcompliance apply`` in a fresh process, and
 again with ``--max-age 24h``, which must send nothing and write the same. Then, with a ledger of its own, a notebook
-does both with ``xc.clean_file`` in a fresh kernel. Every line of what was written is held against the sandbox's truth by
-`tests/plain_posts.py`, which uses nothing of the package. It prints seconds and the most memory that the process ever
-had (VmHWM, so on Linux only). The status is 1 if anything is wrong.
+does both with ``xc.clean_file`` in a fresh kernel. Every line of what was written is held against the sandbox's truth
+by `tests/plain_posts.py`, which uses nothing of the package. It prints seconds and the most memory that the process
+ever had (VmHWM, so on Linux only). The status is 1 if anything is wrong.
 """
 
 from __future__ import annotations
