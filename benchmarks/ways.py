@@ -20,6 +20,7 @@ import pandas as pd
 import requests
 
 import xcompliance_pd as xc
+import xcompliance_pd.frames  # which a check would import late; with it comes all that a run needs
 
 TIMES = ["created_at", "redacted_at"]
 
