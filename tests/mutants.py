@@ -339,7 +339,7 @@ MUTANTS = [
         "cleaning",
     ),
     Mutant(
-        "index levels keep what went", "cleaning.py", "return after.remove_unused_levels()", "return after", "cleaning"
+        "index levels keep what went", "cleaning.py", "left = after.remove_unused_levels()", "left = after", "cleaning"
     ),
     Mutant(
         "the caller's objects are blanked",
@@ -561,8 +561,8 @@ MUTANTS = [
     Mutant(
         "an author's posts stay",
         "records.py",
-        '        others = [(_of(users, author), "author")',
-        '        others = [(_FINE, "author")',
+        "        others = self._of_authors(stored)",
+        "        others: list[Any] = []",
         "clean_file",
     ),
     Mutant(
@@ -596,8 +596,8 @@ MUTANTS = [
     Mutant(
         "includes are not cleaned",
         "records.py",
-        '    found = [_post(post, ("includes", "tweets", n), CUT) for n, post in tweets]',
-        "    found = []",
+        '    found = [_post(post, ("includes", "tweets", n), CUT, pinned_by',
+        '    found = [] and [_post(post, ("includes", "tweets", n), CUT, pinned_by',
         "clean_file",
     ),
     Mutant(
@@ -739,7 +739,96 @@ MUTANTS = [
         "    clean = cleaning.cleaned(frame, plan)\n    if note",
         "audit",
     ),
-    Mutant("anything with a name is a user", "records.py", "not _PROFILE.issuperset(value)", "False", "clean_file"),
+    Mutant("anything with a name is a user", "records.py", "and _PROFILE.issuperset(value))", ")", "clean_file"),
+    Mutant("a user need not have a name", "records.py", '("name" in value and', "(True and", "clean_file"),
+    Mutant("counts of a post are no sign", "records.py", '"retweet_count" in counts', "False", "clean_file"),
+    Mutant("a pinned post is nobody's", "records.py", "pinned_by=pinned.get(_own_id(post))", "", "clean_file"),
+    Mutant(
+        "geo data of a scrubbed author stays",
+        "records.py",
+        "told = [verdict, *(author for author, _ in self._of_authors(stored))]",
+        "told = [verdict]",
+        "clean_file",
+    ),
+    Mutant(
+        "an author without a readable ID is no doubt",
+        "records.py",
+        'unread = ["author"] if None in told else []',
+        "unread: list[str] = []",
+        "clean_file",
+    ),
+    Mutant(
+        "verdicts of unclear records are not seen",
+        "copies.py",
+        "_, first = records.parsed(line)",
+        "first = records.read(line).value",
+        "clean_file",
+    ),
+    Mutant("doubts of tables are not told", "copies.py", "self.doubts.update(plan.doubts())", "pass", "clean_file"),
+    Mutant("doubts of records are not told", "copies.py", "self._doubts.update(plan.doubts())", "pass", "clean_file"),
+    Mutant(
+        "what must be there is invented",
+        "tables/parquet.py",
+        "        if _holds_required(columns[at].type):",
+        "        if False:",
+        "clean_file",
+    ),
+    Mutant(
+        "a part counts only with its column",
+        "cleaning.py",
+        'if name.startswith(prefix) and name.endswith("_status"):',
+        'if name.removeprefix(prefix) in part_names(frame.columns) and name.endswith("_status"):',
+        "cleaning",
+    ),
+    Mutant(
+        "levels of categories remember",
+        "cleaning.py",
+        "level.remove_unused_categories() if isinstance(level, pd.CategoricalIndex) else level",
+        "level",
+        "cleaning",
+    ),
+    Mutant(
+        "changes leave out what refers to the unproved",
+        "cleaning.py",
+        "(plan.change != KEPT) | plan.refer_unproved",
+        "plan.change != KEPT",
+        "cleaning",
+    ),
+    Mutant(
+        "old columns stay beside new verdicts",
+        "frames.py",
+        "return [label for label in checked.columns if geo.said(label) in labels]",
+        "return []",
+        "dask",
+    ),
+    Mutant(
+        "whom a post answers is its author",
+        "frames.py",
+        "if combined.kind_of(label) is None]",
+        "]",
+        "combined",
+    ),
+    Mutant(
+        "runs side by side share one place",
+        "runner.py",
+        "self._held.setdefault(run.id, {})",
+        'self._held.setdefault("", {})',
+        "combined",
+    ),
+    Mutant(
+        "a batch that proves nothing settles its IDs",
+        "outcome.py",
+        "settled = own if whole.proved else",
+        "settled = own if True else",
+        "dask",
+    ),
+    Mutant(
+        "references of which nothing is known pass",
+        "cli.py",
+        "        unchecked |= combined",
+        "        combined",
+        "cli",
+    ),
     Mutant(
         "a damaged author is none",
         "records.py",
@@ -764,7 +853,7 @@ MUTANTS = [
     Mutant(
         "dictionaries keep what went",
         "tables/parquet.py",
-        "column if name.startswith(plan.prefix) else _forgotten(column)",
+        "column if field.name.startswith(plan.prefix) else _forgotten(column)",
         "column",
         "clean_file",
     ),
@@ -1002,7 +1091,7 @@ MUTANTS = [
     Mutant(
         "rows lost on the way are not told",
         "asking.py",
-        "    if rows:\n        warn(",
+        "    if rows > 0:\n        warn(",
         "    if False:\n        warn(",
         "freshness",
     ),

@@ -129,6 +129,8 @@ def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
     "record",
     [
         {"id": IDS[1], "user_id": 7, "username": "b", "name": "B", "tweet": "as another program writes a post"},
+        {"id": IDS[1], "username": "b", "created_at": "2020-01-01T00:00:00.000Z"},
+        {"id": IDS[1], "username": "b", "name": "B", "public_metrics": {"retweet_count": 1}},
         {"id": IDS[1], "text": "x", "data": []},
         {"id": IDS[1], "data": {"id": IDS[0]}},
         {"id": IDS[1], "text": "x", "includes": [{"id": IDS[0]}]},
@@ -139,11 +141,115 @@ def test_a_copy_goes_as_the_other_does(here: Path, small: None) -> None:
 def test_a_record_that_can_be_read_in_two_ways_is_invalid(here: Path, record: dict[str, Any]) -> None:
     """What may be a post or a user, or holds posts where none are known, is not guessed at: it stays, and is told."""
     save(record, {"id": IDS[2], "text": "x"})
-    with pytest.warns(xc.ComplianceWarning, match="1 lines that are no JSON object"):
+    with pytest.warns(xc.ComplianceWarning, match="1 lines that are no JSON object, or not clearly"):
         done = clean(delete(IDS[0]), delete(IDS[1]))
     assert done.unproved
     assert counted(done)["line", "kept: invalid"] == 1
     assert lines("b.jsonl") == lines("a.jsonl")
+
+
+def test_a_pinned_post_goes_with_its_user(here: Path) -> None:
+    """In a page of users only the user tells whose a pinned post is."""
+    user = {"id": USERS[0], "name": "A", "username": "a", "pinned_tweet_id": IDS[0]}
+    other = {"id": USERS[1], "name": "B", "username": "b", "pinned_tweet_id": IDS[1]}
+    save({"data": [user, other], "includes": {"tweets": [{"id": IDS[0], "text": "x"}, {"id": IDS[1], "text": "y"}]}})
+    clean(delete(USERS[0], "suspended"))
+    assert saved() == [{"data": [other], "includes": {"tweets": [{"id": IDS[1], "text": "y"}]}}]
+
+
+def test_what_x_wants_of_an_author_it_wants_of_the_posts(here: Path) -> None:
+    """Geo data goes from the posts of an author who is to be scrubbed, also if of the post nothing is known."""
+    save(*({"id": id, "author_id": USERS[0], "geo": {"a": 1}} for id in IDS[:3]))
+    rehydrate = json.dumps({"id": IDS[2], "action": "rehydrate", "reason": "tweet_edited"})
+    error = json.dumps({"id": IDS[1], "error": "internal_error"})
+    with (
+        xc.Sandbox(findings=[delete(USERS[0], "scrub_geo"), error, rehydrate], dialect="xapi", complete_after=1) as box,
+        pytest.warns(xc.ComplianceWarning, match="1 posts unchecked"),
+    ):
+        done = xc.clean_file("a.jsonl", "b.jsonl", client=quick(box))
+    assert [post["geo"] for post in saved()] == [None] * 3
+    assert done.counts[["change", "reason", "cause"]].values.tolist() == [
+        ["geo blanked", "scrub_geo", "author"],
+        ["kept: unchecked", "internal_error", ""],
+    ]
+    assert done.counts["count"].tolist() == [2, 1]
+    assert done.unproved
+
+
+def test_an_author_without_a_readable_id_is_no_known_author(here: Path) -> None:
+    """A post whose stored author has an ID that is none is not called fine, wherever the author stands."""
+    save({"id_str": IDS[0], "full_text": "t", "user": {"id_str": None, "id": 7, "screen_name": "x"}})
+    with pytest.warns(xc.ComplianceWarning, match="posts or users without an ID"):
+        done = clean()
+    assert done.unproved
+    assert ["kept: invalid", "author"] in done.counts[["change", "cause"]].values.tolist()
+
+
+def test_verdicts_of_a_record_that_may_be_a_user(here: Path) -> None:
+    """A record with verdict columns is judged by them, whatever else could be made of it; nobody is asked."""
+    gone = {"compliance_status": "action_required", "compliance_action": "delete", "compliance_reason": "deleted"}
+    save(
+        {"id": IDS[0], "username": "bob", "likes": 3, **gone},
+        {"id": IDS[1], "username": "b", "compliance_status": "compliant"},
+    )
+    done = xc.clean_file("a.jsonl", "b.jsonl")
+    assert [record["id"] for record in saved()] == [IDS[1]]
+    assert not done.unproved
+
+
+def test_redacting_needs_the_key_of_the_id(here: Path) -> None:
+    """Redacted records keep their ID, so it must be known where that is."""
+    gone = {"compliance_status": "action_required", "compliance_action": "delete", "compliance_reason": "deleted"}
+    save({"tweet_id": IDS[0], "text": "x", **gone})
+    with pytest.raises(xc.InputError, match=r"no key 'id'.*Name its key"):
+        xc.clean_file("a.jsonl", "b.jsonl", mode="redact")
+    xc.clean_file("a.jsonl", "b.jsonl", "tweet_id", mode="redact")
+    assert saved() == [{"tweet_id": IDS[0], **gone}]
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "jsonl"])
+def test_doubts_beside_the_status_are_told_of_files_too(here: Path, name: str) -> None:
+    """A row is not settled while a part of it, or the post that it retweets, was not proved; as in a frame."""
+    frame = pd.DataFrame(
+        {
+            "id": IDS[:2],
+            "lat": ["1", "2"],
+            "compliance_status": ["compliant", "action_required"],
+            "compliance_action": [None, "delete"],
+            "compliance_reason": [None, "scrub_geo"],
+            "compliance_references": ["unchecked: retweeted", "compliant"],
+            "compliance_author_id_status": ["compliant", "unchecked"],
+        }
+    )
+    if name == "jsonl":
+        frame.to_json("a.jsonl", orient="records", lines=True)
+    elif name == "csv":
+        frame.to_csv("a.csv", index=False)
+    else:
+        frame.to_parquet("a.parquet", index=False)
+    with pytest.warns(xc.ComplianceWarning) as told:
+        done = xc.clean_file(f"a.{name}", f"b.{name}")
+    assert "1 rows told to change, while of their post or their author nothing is proved" in str(told[0].message)
+    assert "1 rows referring (retweeted) to posts of which nothing is proved" in str(told[0].message)
+    assert done.unproved
+    with pytest.warns(xc.ComplianceWarning, match="1 rows referring"):
+        strict = xc.clean_file(f"a.{name}", f"c.{name}", unchecked="drop")
+    assert strict.rows == (2, 1)
+    with pytest.raises(xc.InputError):
+        xc.clean_file(f"a.{name}", f"d.{name}", unchecked="raise")
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_what_is_to_be_kept_must_be_there_before_anything_is_sent(here: Path, name: str) -> None:
+    """A name in keep= that the table does not have is told at once; one of a file without header is its number."""
+    frame = pd.DataFrame({"id": IDS[:2], "text": ["x", "y"]})
+    if name == "csv":
+        frame.to_csv("a.csv", index=False)
+    else:
+        frame.to_parquet("a.parquet", index=False)
+    with xc.Sandbox() as box, pytest.raises(xc.InputError, match="no column 'txt'"):
+        xc.clean_file(f"a.{name}", f"b.{name}", "id", mode="redact", keep="txt", client=quick(box))
+    assert not box.service.requests
 
 
 @pytest.mark.parametrize("cause", ["author", "retweeted post"])
@@ -313,9 +419,9 @@ def test_pages_that_are_left_empty(here: Path) -> None:
 
 def test_profiles_are_users(here: Path) -> None:
     """Pages of users are asked about as users, never as posts."""
-    save({"data": [{"id": USERS[0], "username": "a"}, {"id": USERS[1], "username": "b"}]})
+    save({"data": [{"id": user, "name": "A", "username": "a"} for user in USERS[:2]]})
     done = clean(delete(USERS[0]), delete(USERS[1]).replace(USERS[1], IDS[0]))
-    assert saved() == [{"data": [{"id": USERS[1], "username": "b"}]}]
+    assert saved() == [{"data": [{"id": USERS[1], "name": "A", "username": "a"}]}]
     assert [run.type for run in done.runs] == ["users"]
 
 
@@ -804,3 +910,37 @@ def test_the_command_with_its_own_sandbox(here: Path, capsys: pytest.CaptureFixt
     assert "SANDBOX" in capsys.readouterr().out
     with xc.Sandbox() as box:
         judge(lines("a.jsonl"), lines("b.jsonl"), Truth(lines("a.jsonl"), box.expected))
+
+
+def test_columns_of_views_lose_rows_and_cells(here: Path) -> None:
+    """Arrow takes no rows of a view; the clean file has the same types nevertheless."""
+    gone = ["compliant", "action_required", "action_required"]
+    columns = {
+        "id": pa.array(IDS[:3]),
+        "place": pa.array(["a", "b", "c"], pa.string_view()),
+        "compliance_status": pa.array(gone),
+        "compliance_action": pa.array([None, "delete", "delete"]),
+        "compliance_reason": pa.array([None, "deleted", "scrub_geo"]),
+    }
+    pq.write_table(pa.table(columns), "a.parquet")
+    before = pq.read_table("a.parquet")
+    xc.clean_file("a.parquet", "b.parquet")
+    after = pq.read_table("b.parquet")
+    assert after.schema == before.schema
+    assert after["place"].to_pylist() == ["a", None]
+
+
+def test_a_part_of_a_record_that_must_be_there_is_refused(here: Path) -> None:
+    """Nothing is invented where the schema allows no missing value."""
+    raw = pa.struct([pa.field("geo", pa.struct([pa.field("x", pa.int64(), nullable=False)]), nullable=False)])
+    columns = {
+        "id": pa.array(IDS[:1]),
+        "raw": pa.array([{"geo": {"x": 1}}], raw),
+        "compliance_status": pa.array(["action_required"]),
+        "compliance_action": pa.array(["delete"]),
+        "compliance_reason": pa.array(["scrub_geo"]),
+    }
+    pq.write_table(pa.table(columns), "a.parquet")
+    with pytest.raises(xc.InputError, match="'raw' must lose geo data within its records"):
+        xc.clean_file("a.parquet", "b.parquet")
+    assert not Path("b.parquet").exists()

@@ -604,3 +604,37 @@ def test_the_page_about_it_is_true():
     ran = doctest.testfile(str(page), module_relative=False, optionflags=flags)
     assert ran.attempted >= 4
     assert ran.failed == 0
+
+
+def test_a_part_counts_without_its_column():
+    """A row of which a part is unchecked is that, also when the column that the part is of is gone."""
+    frame = checked(GEO, lat=(1.0,), compliance_author_id_status=("unchecked",))
+    assert quietly(frame, unchecked="drop").empty
+    with pytest.raises(InputError, match="only a part was proved"):
+        frame.compliance.apply(unchecked="raise")
+
+
+def test_changes_list_rows_that_refer_to_what_is_unproved():
+    """The warning names `changes`, so the row is there, although nothing is done to it."""
+    frame = checked(COMPLIANT, COMPLIANT, compliance_references=("unchecked: retweeted", "compliant"))
+    with pytest.warns(ComplianceWarning, match="1 referring .retweeted. to posts of which nothing is proved"):
+        frame.compliance.apply()
+    assert told(frame) == {0: "kept"}
+    assert frame.compliance.changes()["references"].tolist() == ["unchecked: retweeted"]
+
+
+def test_levels_of_categories_forget_what_went():
+    """A MultiIndex does not hold the label of a row that went as a category of its level."""
+    index = pd.MultiIndex.from_arrays([pd.Categorical(["gone", "stays"]), [1, 2]])
+    clean = quietly(checked(DELETE, COMPLIANT, index=index))
+    assert clean.index.tolist() == [("stays", 2)]
+    assert "gone" not in clean.index.levels[0].categories
+
+
+def test_half_a_character_in_a_record_is_no_obstacle():
+    """A JSON text with an escape that no text can hold is written with escapes."""
+    cell = '{"t": "\u00fc \\ud83d", "geo": {"a": 1}}'
+    clean = quietly(checked(GEO, raw=(cell,)))
+    left = clean["raw"].iloc[0]
+    left.encode()
+    assert json.loads(left) == {**json.loads(cell), "geo": None}

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -548,3 +549,63 @@ def test_resume_of_no_run(here: Path, capsys: pytest.CaptureFixture[str], run_id
     assert out == ""
     assert len(err.splitlines()) == 1
     assert run_id in err
+
+
+def test_a_reference_of_which_nothing_is_known_is_told_by_the_status(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit status 3, also if only what a row refers to is unchecked."""
+    ids = posts(2)["id"].tolist()
+    pd.DataFrame({"id": ids[:1], "quoted_id": ids[1:]}).to_csv("a.csv", index=False)
+    error = f'{{"id":"{ids[1]}","error":"internal_error"}}'
+    with xc.Sandbox(findings=[error], dialect="xapi", complete_after=1) as box:
+        aim(monkeypatch, box)
+        assert main(["check", "a.csv", "id", "--type", "tweets", "-o", "b.csv"]) == 0
+        assert main(["check", "a.csv", "id", "--type", "tweets", "--references", "quoted_id", "-o", "c.csv"]) == 3
+
+
+def test_resume_of_ids_of_which_only_an_error_came_is_told_by_the_status(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without the file."""
+    ids = posts(1)["id"]
+    ids.to_csv("a.csv", index=False)
+    with xc.Sandbox(
+        findings=[f'{{"id":"{ids[0]}","error":"internal_error"}}'], dialect="xapi", complete_after=1
+    ) as box:
+        aim(monkeypatch, box)
+        run = xc.submit(ids, client=quick(box)).wait()
+        assert main(["resume", run.id]) == 3
+        assert main(["resume", run.id, "a.csv", "id"]) == 3
+
+
+@pytest.mark.parametrize("reused", [True, False])
+def test_the_way_on_after_a_failure_to_write(
+    reused: bool, here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that is named puts every verdict there, and sends nothing again: also if earlier ones were reused."""
+    aim(monkeypatch, box)
+    frame = posts(6)
+    save(frame.head(3), "head.csv")
+    save(frame, "all.csv")
+    words = ["check", "all.csv", "id", "--type", "tweets", "--overwrite", "-o", "b.csv"]
+    if reused:
+        assert main(["check", "head.csv", "id", "--type", "tweets"]) == 0
+        words += ["--max-age", "24h"]
+
+    def fails(*arguments: object) -> None:
+        raise xc.InputError("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tables, "write", fails)
+        assert main(words) == 1
+    told = capsys.readouterr().err.partition("To go on")[2]
+    if reused:
+        assert told == ", run the same command again.\n"
+    else:
+        assert told == f": xcompliance resume {xc.runs().index[0]} all.csv id -o b.csv --overwrite\n"
+        words = shlex.split(told.removeprefix(": xcompliance"))
+    asked = box.service.requests.total()
+    assert main(words) == 0
+    assert box.service.requests.total() == asked
+    is_the_truth("b.csv", frame, "id", box.expected(frame["id"]))

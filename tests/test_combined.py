@@ -451,3 +451,35 @@ def test_what_is_no_id_stays_for_check_to_tell() -> None:
     exploded = xc.explode_ids(column)
     assert exploded.tolist() == ["1.2e+18", "[12", "x]", "'34", 5.5, "٣٤"]
     assert ids.parse(exploded, "ids").invalid.all()
+
+
+@pytest.mark.parametrize(
+    "columns", [["id", "in_reply_to_user_id", "from_user_id"], ["from_user_id", "retweeted_user_id", "id"]]
+)
+def test_whom_a_post_answers_is_not_taken_for_its_author(box: xc.Sandbox, columns: list[str]) -> None:
+    """The warning of posts alone names the column of the author, not the one of somebody who is mentioned."""
+    data = pd.DataFrame({name: posts(1) if name == "id" else ["7"] for name in columns})
+    with pytest.warns(xc.ComplianceWarning, match=r"'from_user_id': 'users'"):
+        data.compliance.check("id", client=quick(box))
+
+
+def test_runs_side_by_side_keep_their_results_apart(box: xc.Sandbox) -> None:
+    """What is in memory of one run is never taken for that of the other, however their steps interleave."""
+    client = quick(box)
+    runs = frame(6).compliance.submit(BOTH, client=client)
+    for run in runs.values():
+        run.wait()
+    held = client._runner._held
+    assert {id: sorted(parts) for id, parts in held.items()} == {run.id: [1] for run in runs.values()}
+    sizes = {id: len(parts[1].ids) for id, parts in held.items()}
+    assert set(sizes.values()) == {6}
+    users, tweets = (next(held[run.id][1].ids for run in runs.values() if run.type == t) for t in ("users", "tweets"))
+    assert users.max() < 2000 < tweets.min()
+
+
+def test_joining_mistakes_are_told(box: xc.Sandbox) -> None:
+    """A dict beside a run, and a list of columns, are refused with the way on."""
+    run = frame(1).compliance.submit("id", type="tweets", client=quick(box)).wait()
+    for column, message in (({"id": "tweets"}, "brings its runs with it"), (["id"], "one label, not a list")):
+        with pytest.raises(xc.InputError, match=message):
+            frame(1).compliance.join(column, run)

@@ -26,7 +26,7 @@ from distributed import LocalCluster
 from support import quick
 
 import xcompliance_pd as xc
-from xcompliance_pd import asking, dask_frames
+from xcompliance_pd import asking, dask_frames, outcome
 from xcompliance_pd.accessor import FrameAccessor
 from xcompliance_pd.ids import parse, survey
 from xcompliance_pd.ledger import Ledger
@@ -281,12 +281,12 @@ def test_nothing_of_a_run_stays_in_memory(box: xc.Sandbox, partitions: int) -> N
     client, held = quick(box, batch_size=10), []
     ddf = dd.from_pandas(posts(40), npartitions=partitions)
     run = ddf.compliance.submit("id", client=client)
-    run.add_watch(lambda snapshot: held.append(len(client._runner._held[1])))
+    run.add_watch(lambda snapshot: held.append(sum(map(len, client._runner._held.values()))))
     checked = ddf.compliance.join("id", run)
     assert len(checked.compute()) == 40
     assert len(held) > 4
     assert (max(held) > 0) == (partitions == 1)
-    assert client._runner._held == client._runner._kept == ("", {})
+    assert client._runner._held == client._runner._kept == {}
 
 
 # --------------------------------------------------------------------------- frames that were cut otherwise
@@ -534,3 +534,46 @@ def test_registering_again_changes_nothing(recwarn: pytest.WarningsRecorder) -> 
     dask_frames.register()
     assert dd.DataFrame.compliance is before is dask_frames.DaskFrameAccessor
     assert not recwarn.list
+
+
+def test_overwrite_takes_away_what_an_earlier_check_added(box: xc.Sandbox) -> None:
+    """Cause, references and parts of a check of pandas are not true beside new verdicts."""
+    frame = posts(6).assign(author_id=["7"] * 6)
+    first = frame.compliance.check(
+        {"id": "tweets", "author_id": "users"}, references={"id": "quoted"}, client=quick(box)
+    )
+    again = dd.from_pandas(first, npartitions=2).compliance.check(
+        "id", type="tweets", client=quick(box), overwrite=True
+    )
+    left = [name for name in again.compute().columns if name.startswith("compliance_")]
+    assert left == [f"compliance_{name}" for name in VERDICT_COLUMNS]
+    assert left == [name for name in again.columns if name.startswith("compliance_")]
+
+
+def test_a_frame_that_could_tell_more_is_told_so(box: xc.Sandbox) -> None:
+    """As with pandas: authors and retweets are columns that nobody asked about."""
+    frame = posts(4).assign(author_id=["7"] * 4)
+    with pytest.warns(xc.ComplianceWarning, match="X may not list posts whose author's account is gone"):
+        dd.from_pandas(frame, npartitions=2).compliance.check("id", client=quick(box))
+
+
+@pytest.mark.parametrize("unproved", [1, 2])
+def test_what_one_batch_does_not_prove_another_may(unproved: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ID in two batches, of which one proved nothing and lists nothing, has the other's verdict on every row."""
+    ids = [str(FIRST + n) for n in range(3)]
+    frame = pd.DataFrame({"id": [ids[0], ids[1], ids[1], ids[2]]})
+    whole = outcome._covered
+
+    def covered(ledger: Any, run: Any, batch: Any, *rest: Any) -> Any:
+        told = whole(ledger, run, batch, *rest)
+        return dataclasses.replace(told, findings=told.findings[:0], proved=False) if batch.number == unproved else told
+
+    found = f'{{"id":"{ids[1]}","action":"delete","reason":"deleted"}}'
+    with xc.Sandbox(findings=[found], complete_after=1) as far:
+        run = dd.from_pandas(frame, npartitions=2).compliance.submit("id", client=quick(far, batch_size=2))
+        assert len(run.wait().record.batches) == 2
+        monkeypatch.setattr(outcome, "_covered", covered)
+        checked = dd.from_pandas(frame, npartitions=2).compliance.join("id", run).compute(scheduler="synchronous")
+    status = ["compliant", "action_required", "action_required", "compliant"]
+    status[0 if unproved == 1 else 3] = "unchecked"
+    assert checked["compliance_status"].tolist() == status

@@ -99,7 +99,26 @@ def test_an_age_is_a_number_and_a_unit(given: Any, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [24, 24.0, "24", "", "h", "1m", "1M", "-1h", "0h", "1h 30", "1e3s", "inf h", timedelta(0), None, pd.NaT, []],
+    [
+        24,
+        24.0,
+        "24",
+        "",
+        "h",
+        "1m",
+        "1M",
+        "-1h",
+        "0h",
+        "1h 30",
+        "1e3s",
+        "inf h",
+        timedelta(0),
+        timedelta.max,
+        "999999w",
+        None,
+        pd.NaT,
+        [],
+    ],
 )
 def test_what_is_no_age_is_refused(given: Any) -> None:
     """No unit, two meanings, nothing, or less: an error that shows what to write."""

@@ -492,3 +492,29 @@ def test_a_large_file_is_right_in_a_process_of_its_own() -> None:
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
     assert re.match(r"30,000 rows in row groups of 9,000, .* at most \d+ MiB; every row is right\n", ended.stdout)
+
+
+def test_overwrite_takes_away_what_an_earlier_check_added(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cause, references and parts of an earlier check are not true beside new verdicts; the rest of the file stays."""
+    with xc.Sandbox(complete_after=1) as box:
+        aim(monkeypatch, box)
+        frame = posts(6).assign(author_id="7", last=1)
+        first = frame.compliance.check(
+            {"id": "tweets", "author_id": "users"}, references={"id": "quoted"}, client=quick(box)
+        )
+        save(first, "a.parquet")
+        assert main(["check", "a.parquet", "id", "--type", "tweets", "--overwrite", "-o", "b.parquet"]) == 0
+    left = pd.read_parquet("b.parquet").columns.tolist()
+    assert left == [*frame.columns, *(f"compliance_{name}" for name in VERDICTS)]
+
+
+def test_a_file_that_could_tell_more_is_told_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for a table in memory, unless --type says that posts alone are meant."""
+    save(posts(6).assign(author_id="7"), "a.parquet")
+    with xc.Sandbox(complete_after=1) as box:
+        aim(monkeypatch, box)
+        for more, said in (([], True), (["--type", "tweets"], False)):
+            main(["check", "a.parquet", "id", "-o", "b.parquet", *more])
+            assert ("--author author_id" in capsys.readouterr().err) == said

@@ -163,8 +163,8 @@ def test_a_deep_line_is_bad() -> None:
 @pytest.mark.parametrize(
     ("value", "kinds"),
     [
-        ({"id": "1", "screen_name": "a", "status": {"id": 2, "text": ""}}, ["user", "referenced post"]),
-        ({"data": [{"id": "1", "username": "a", "pinned_tweet_id": "3"}]}, ["user"]),
+        ({"id": "1", "name": "A", "screen_name": "a", "status": {"id": 2, "text": ""}}, ["user", "referenced post"]),
+        ({"data": [{"id": "1", "name": "A", "username": "a", "pinned_tweet_id": "3"}]}, ["user"]),
         ({"id": "1", "username": "a", "text": ""}, ["post"]),
         ({"id": "1", "user": "a name", "place": 3}, ["post"]),
         ({"errors": [{"resource_id": "1"}]}, []),

@@ -130,6 +130,8 @@ def policy(data: pd.DataFrame | Run | None = None, *, prefix: str = PREFIX) -> s
     if isinstance(data, Run):
         snapshot = data.snapshot()
         found = {"in the run": snapshot.ids, "listed by X": snapshot.listed or 0}
+        unknown = snapshot.unproved + snapshot.undecided
+        found |= {terms.FOUND["kept: unchecked"]: unknown} if unknown else {}
         return terms.policy(found, terms.done(data.applied()), "IDs")
     if not isinstance(data, pd.DataFrame):
         raise InputError(f"policy() takes a checked DataFrame or a run, not a {data.__class__.__name__}.")

@@ -126,7 +126,8 @@ def refuse_users(name: Hashable) -> None:
     if id_rules.names_users(name):
         raise InputError(
             f"Column {name!r} looks like user IDs, and X reports nothing about IDs of the wrong type. "
-            "Say type='users', or type='tweets' if these are post IDs."
+            "Say type='users', or type='tweets' if these are post IDs (types= of clean_file, --type on the command "
+            "line)."
         )
 
 
@@ -134,7 +135,7 @@ def refuse_implausible(parts: Sequence[Part], name: Hashable) -> None:
     if doubt := implausible(parts, name):
         raise InputError(
             f"{doubt}, and X reports nothing about IDs of the wrong type. Say type='users', or type='tweets' if these "
-            "really are post IDs."
+            "really are post IDs (types= of clean_file, --type on the command line)."
         )
 
 
@@ -255,8 +256,8 @@ def warn_given(left: int, words: str) -> None:
 
 
 def warn_lost(rows: int) -> None:
-    """Warn of rows that have no verdict although earlier ones are reused."""
-    if rows:
+    """Warn of rows that have no verdict although earlier ones are reused, as far as nothing else explains them."""
+    if rows > 0:
         warn(
             f"{rows:,} rows stay unchecked: neither what was sent nor the earlier runs that are reused prove anything "
             "of their IDs now. Run check with max_age= again, and they are sent."

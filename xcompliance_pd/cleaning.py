@@ -68,7 +68,7 @@ class Plan:
         Whether it needs to be said if there was no geo data to blank.
     references : tuple of str
         Ways to refer to a deleted post for which a row goes with it.
-    half_proved : int
+    half_proved : ndarray of bool
         Rows that stay and need something else, while of their post or of their author nothing was proved.
     """
 
@@ -81,7 +81,7 @@ class Plan:
     unreadable: dict[str, int]
     geo_expected: bool
     references: tuple[str, ...]
-    half_proved: int
+    half_proved: Mask
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are for each change that occurs; all rows are counted once."""
@@ -91,6 +91,22 @@ class Plan:
     def __repr__(self) -> str:
         told = ", ".join(f"{number:,} {word}" for word, number in self.counts().items())
         return f"<Plan mode={self.mode!r}: {told or 'no rows'}>"
+
+    @property
+    def refer_unproved(self) -> Mask:
+        """Rows that stay, and refer to posts of which nothing is proved."""
+        if REFERENCES not in self.verdicts:
+            return np.zeros(len(self.change), dtype=np.bool_)
+        stay = ~np.isin(self.change, (DROPPED, REDACTED))
+        return stay & refers_to(self.verdicts[REFERENCES], "unchecked", self.references)
+
+    def doubts(self) -> dict[str, int]:
+        """Return what beside rows of their own kinds stays and was not proved, in words, and how many rows."""
+        told = {
+            "told to change, while of their post or their author nothing is proved": self.half_proved,
+            f"referring ({', '.join(self.references)}) to posts of which nothing is proved": self.refer_unproved,
+        }
+        return {what: int(np.count_nonzero(rows)) for what, rows in told.items() if rows.any()}
 
     def note(self) -> str:
         """Say what the clean frame still holds that was not proved compliant; nothing if all is well."""
@@ -105,12 +121,7 @@ class Plan:
             "told to lose their geo data, of which none was found (name the columns with geo=[...], or pass geo=[] "
             "if there is none)": counts[NO_GEO] if self.geo_expected else 0,
         }
-        told["told to change, while of their post or their author nothing is proved"] = self.half_proved
-        if REFERENCES in self.verdicts:
-            stay = ~np.isin(self.change, (DROPPED, REDACTED))
-            left = stay & refers_to(self.verdicts[REFERENCES], "unchecked", self.references)
-            what = f"referring ({', '.join(self.references)}) to posts of which nothing is proved"
-            told[what] = int(np.count_nonzero(left))
+        told |= self.doubts()
         parts = [f"{number:,} {what}" for what, number in told.items() if number]
         sentences = [f"Rows kept as they are: {'; '.join(parts)}."] if parts else []
         sentences += [
@@ -250,8 +261,8 @@ def plan(
         for at in range(frame.shape[1]):
             if at not in spared:
                 blank[at] = blank[at] | redacted if at in blank else redacted
-    stay = int(np.count_nonzero(half & ~np.isin(change, (DROPPED, REDACTED))))
-    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None, kinds, stay)
+    half &= ~np.isin(change, (DROPPED, REDACTED))
+    return Plan(mode, prefix, change, verdicts, blank, rewritten, unreadable, geo is None, kinds, half)
 
 
 def cleaned(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -310,7 +321,7 @@ def changes(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         the new dtype where it is another. Plain columns, for a file.
     """
     _refuse_other(frame, plan)
-    rows = np.flatnonzero(plan.change != KEPT)
+    rows = np.flatnonzero((plan.change != KEPT) | plan.refer_unproved)
     told = plan.verdicts.iloc[rows]
     table = {
         "row": rows,
@@ -357,8 +368,8 @@ def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
 def _half_proved(frame: pd.DataFrame, prefix: str, change: npt.NDArray[np.int8]) -> Mask:
     """Return which rows need something else than to go, while a part of them is unchecked or invalid."""
     found = np.zeros(len(frame), dtype=np.bool_)
-    for name in (prefix + name for name in part_names(frame.columns)):
-        if name.endswith("_status") and name in frame.columns:
+    for name in map(geo_rules.said, frame.columns):  # the column that a part is of may be gone
+        if name.startswith(prefix) and name.endswith("_status"):
             found |= frame[name].astype(object).isin(["unchecked", "invalid"]).to_numpy()
     return found & np.isin(change, (GEO_BLANKED, REHYDRATE, UNKNOWN))
 
@@ -471,7 +482,12 @@ def _forgotten(before: pd.Categorical, after: pd.Categorical) -> pd.Categorical:
 def _remembering(before: pd.Index, after: pd.Index) -> pd.Index:
     """Return the index of the rows that stay without the labels of those that went."""
     if isinstance(after, pd.MultiIndex):
-        return after.remove_unused_levels()
+        left = after.remove_unused_levels()
+        levels = [
+            level.remove_unused_categories() if isinstance(level, pd.CategoricalIndex) else level
+            for level in left.levels
+        ]
+        return left.set_levels(levels, verify_integrity=False)  # type: ignore[arg-type]  # indexes are sequences
     if isinstance(before, pd.CategoricalIndex):
         return pd.CategoricalIndex(_forgotten(before.array, after.array), name=after.name)
     return after

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import asking, cleaning, client, copies, doctor, frames, pieces, protocol, report, saved, tables
+from . import asking, cleaning, client, combined, copies, doctor, frames, pieces, protocol, report, saved, tables
 from .errors import AuthError, ComplianceError, InputError, RemoteError, WaitTimeout
 from .ids import Ints
 from .local_service import Sandbox
@@ -85,7 +85,8 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
             file=sys.stderr,
         )
         return
-    if getattr(parsed, "author", None) or getattr(parsed, "references", None):
+    # A run knows nothing of the other columns; and with an age what is proved already is reused, the run's own, too.
+    if any(getattr(parsed, name, None) for name in ("author", "references", "max_age")):
         print("To go on, run the same command again.", file=sys.stderr)
         return
     words = ["xcompliance", "resume", run_id]
@@ -93,6 +94,7 @@ def _tell_how_to_go_on(parsed: argparse.Namespace, run_id: str | None) -> None:
     for option, value in (("-o", parsed.output), ("--plot", parsed.plot), ("--report", parsed.report)):
         words += [option, value] if value else []
     words += ["--excel-safe"] if parsed.excel_safe else []
+    words += ["--overwrite"] if parsed.overwrite else []
     print(f"To go on: {shlex.join(words)}", file=sys.stderr)
 
 
@@ -264,7 +266,7 @@ def _resume(parsed: argparse.Namespace) -> int:
         asking.finish(run)
         snapshot = run.snapshot()
         print(card.line(snapshot))
-        return UNPROVED if snapshot.unproved else 0
+        return UNPROVED if snapshot.unproved or snapshot.undecided else 0
     data, column = _read(parsed)
     options = {"overwrite": parsed.overwrite, "partial": parsed.partial}
     if not isinstance(data, Table):
@@ -307,10 +309,12 @@ def _written(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.
         written = tables.spreadsheet_safe(checked, column) if parsed.excel_safe else checked
         notes = tables.write(table, written, parsed.output) if parsed.output else ()
     except InputError as error:
-        error.run_id = next(iter(runs), None)
+        error.run_id = next(iter(runs), None) if run is None else run.id
         raise
-    unchecked = checked.loc[checked["compliance_status"] == "unchecked", column]
-    return Outcome(summary(checked), len(checked), not runs.empty, bool(unchecked.notna().any()), run, checked, notes)
+    unchecked = checked.loc[checked["compliance_status"] == "unchecked", column].notna().any()
+    if combined.REFERENCES in (name.removeprefix(asking.PREFIX) for name in map(str, checked.columns)):
+        unchecked |= combined.refers_to(checked[asking.PREFIX + combined.REFERENCES], "unchecked", combined.KINDS).any()
+    return Outcome(summary(checked), len(checked), not runs.empty, bool(unchecked), run, checked, notes)
 
 
 def _finish(parsed: argparse.Namespace, column: Any, outcome: Outcome) -> int:
@@ -319,7 +323,7 @@ def _finish(parsed: argparse.Namespace, column: Any, outcome: Outcome) -> int:
     if outcome.named and run is not None and run.id.startswith("sandbox-"):
         print(card.SANDBOX)
     counts = outcome.counts.astype({"status": object, "action": object, "reason": object})
-    print(counts.assign(share=counts["share"].map("{:.2%}".format)).fillna("").to_string(index=False))
+    print(copies.told(counts.assign(share=counts["share"].map("{:.2%}".format))))
     if parsed.output:
         print(f"Wrote {outcome.rows:,} rows to {parsed.output}.")
         for note in outcome.notes:
@@ -354,7 +358,8 @@ def _runs(parsed: argparse.Namespace) -> int:
     if table.empty:
         print("There are no runs yet. 'xcompliance check FILE COLUMN' makes one.")
     else:
-        print(table.drop(columns="base_url").astype(object).fillna("").to_string())
+        cells = table.drop(columns="base_url").astype(object)
+        print(cells.where(cells.notna(), "").to_string())
     return 0
 
 

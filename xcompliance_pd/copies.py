@@ -11,12 +11,13 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ class _Choice:
     """The options that say what is to be done."""
 
     mode: str
-    keep: tuple[str, ...]
+    keep: tuple[Hashable, ...]
     unchecked: str
     invalid: str
     unknown: str
@@ -106,6 +107,10 @@ class _Choice:
     @property
     def open(self) -> dict[str, str]:
         return {"unchecked": self.unchecked, "invalid": self.invalid, "unknown": self.unknown}
+
+    def of(self, table: Table) -> _Choice:
+        """Return the same for a table, with its own labels in `keep`; a name that it does not have is refused."""
+        return replace(self, keep=tuple(tables.column(table, str(name)) for name in self.keep))
 
     def plan(self, frame: pd.DataFrame) -> cleaning.Plan:
         return cleaning.plan(frame, mode=self.mode, keep=list(self.keep), **self.open)
@@ -232,11 +237,12 @@ def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask:
     source = tables.in_pieces(path, output)
     if source is None:
         return _clean_table(path, output, column, choice, ask, log)
-    own = _STATUS in source.head().columns
+    own, head = _STATUS in source.head().columns, Table(source.head(), "parquet", (), False, path)
     _refuse_runs(own, ask)
+    choice = choice.of(head)
     if not own:
         frames.refuse_existing(source.head(), PREFIX, False, _FURTHER)
-        column = str(tables.column(Table(source.head(), "parquet", (), False, path), column))
+        column = str(tables.column(head, column))
     tally = _RowTally(log)
     with tally:
         run = pieces.clean(
@@ -251,11 +257,7 @@ def _cleaned(path: Path, output: Path, column: str | None, choice: _Choice, ask:
             fresh=ask.fresh,
             max_age=ask.max_age,
         )
-    counts = tally.counts()
-    _warn(counts, tally.unreadable)
-    return CleanFile(
-        output, counts, () if run is None else (run,), _unchecked(counts), _rows(counts, choice.mode), tally.named
-    )
+    return tally.outcome(output, choice, () if run is None else (run,))
 
 
 def _put_on_record(done: CleanFile, choice: _Choice, client: Client | None, before: str) -> None:
@@ -350,6 +352,7 @@ def _clean_table(
     table = tables.read(path)
     own = _STATUS in table.frame.columns
     _refuse_runs(own, ask)
+    choice = choice.of(table)
     checked, runs = table.frame, ask.runs
     kind = _one_type(ask)
     if not own:
@@ -369,11 +372,7 @@ def _clean_table(
         if not own:
             clean = clean.drop(columns=[PREFIX + name for name in VERDICT_COLUMNS])
         notes = tables.write(table, clean, output)
-    counts = tally.counts()
-    _warn(counts, tally.unreadable)
-    return CleanFile(
-        output, counts, runs, _unchecked(counts), _rows(counts, choice.mode), tally.named, (*table.notes, *notes)
-    )
+    return tally.outcome(output, choice, runs, (*table.notes, *notes))
 
 
 class _RowTally(contextlib.ExitStack):
@@ -386,6 +385,7 @@ class _RowTally(contextlib.ExitStack):
         self.named: Counter[str] = Counter()
         self._counts: list[pd.DataFrame] = []
         self.unreadable: Counter[str] = Counter()  # cells of each column that seem to hold geo data
+        self.doubts: Counter[str] = Counter()  # rows that stay and were not proved in some other way
 
     def counted(self, frame: pd.DataFrame, plan: cleaning.Plan) -> cleaning.Plan:
         if self._log is not None:
@@ -398,9 +398,17 @@ class _RowTally(contextlib.ExitStack):
         self._rows += len(frame)
         self.named.update(applying.named_runs(frame))
         self.unreadable.update(plan.unreadable)
+        self.doubts.update(plan.doubts())
         return plan
 
-    def counts(self) -> pd.DataFrame:
+    def outcome(self, output: Path, choice: _Choice, runs: tuple[Run, ...], notes: tuple[str, ...] = ()) -> CleanFile:
+        """Warn of what stays, and return what came of it all."""
+        counts = self._counts_of_all()
+        _warn(counts, self.unreadable, doubts=self.doubts)
+        unproved = _unchecked(counts) or bool(self.doubts)
+        return CleanFile(output, counts, runs, unproved, _rows(counts, choice.mode), self.named, notes)
+
+    def _counts_of_all(self) -> pd.DataFrame:
         whole = pd.concat(self._counts)
         counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
         for change, action, reason, count in whole[[*_OF_A_ROW, "count"]].itertuples(index=False):
@@ -424,7 +432,12 @@ def _unchecked(counts: pd.DataFrame) -> bool:
     return bool(counts["change"].isin([CHANGES[UNCHECKED], CHANGES[INVALID]]).any())
 
 
-def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None = None) -> None:
+def _warn(
+    counts: pd.DataFrame,
+    unreadable: Mapping[str, int],
+    known: int | None = None,
+    doubts: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Warn of what stays although nothing proves it compliant, but for a change that was told already."""
     words = {
         UNCHECKED: "unchecked, so nothing proves them compliant",
@@ -439,6 +452,7 @@ def _warn(counts: pd.DataFrame, unreadable: Mapping[str, int], known: int | None
         if change != known
         for kind, some in counts[counts["change"] == CHANGES[change]].groupby("kind", sort=False)
     ]
+    told += [f"{number:,} rows {what}" for what, number in doubts.items()]
     told += [
         f"{number:,} cells of column {name!r}, which seem to hold geo data and are no JSON"
         for name, number in unreadable.items()
@@ -464,7 +478,8 @@ class _Bad:
             self.first.append(number)
 
     def told(self, path: Path) -> str:
-        parts = [f"{self.lines:,} lines that are no JSON object"] if self.lines else []
+        doubtful = "no JSON object, or not clearly a post, a user or a page (of other records name the key of the ID)"
+        parts = [f"{self.lines:,} lines that are {doubtful}"] if self.lines else []
         parts += [f"{self.ids:,} posts or users without an ID"] if self.ids else []
         where = ", ".join(f"{number:,}" for number in self.first)
         return f"{path.name} holds {' and '.join(parts)} (line {where}{' and others' if self.more else ''})."
@@ -495,11 +510,12 @@ class _Lines:
         self._choice = choice
         self._log = log
         self._counted: Counter[tuple[str, int, str | None, str | None, str]] = Counter()
-        self._keep = frozenset(choice.keep)
+        self._keep = frozenset(map(str, choice.keep))
         self._named: Counter[str] = Counter()
         self._first: Record | None = None
         self._keyed = False  # whether any record has the key `column`
         self._warned = False  # of what is invalid
+        self._doubts: Counter[str] = Counter()  # records that stay and were not proved in some other way
 
     def clean(self, ask: _Ask) -> CleanFile:
         """Find out where the verdicts are, have them, and write."""
@@ -543,14 +559,21 @@ class _Lines:
 
     def _verdict_keys(self) -> frozenset[str]:
         """Return the keys of its verdict that the first record has."""
+        first: dict[str, Any] = {}
         for line in self._lines:
             if line.strip():
                 with contextlib.suppress(ValueError):
-                    value = records.read(line).value
-                    own = {PREFIX + name for name in ("status", "action", "reason")}
-                    own |= {key for key in value if key.startswith(PREFIX)}
-                    return frozenset(own if _STATUS in value else ())
-        return frozenset()
+                    _, first = records.parsed(line)
+                    break
+        if _STATUS not in first:
+            return frozenset()
+        if self._choice.mode == "redact" and not (self._column or self._keep or "id" in first or "id_str" in first):
+            raise InputError(
+                f"{self._lines.path.name} has no key 'id', and redacted records are to keep their ID. Name its key "
+                "(COLUMN), or what they keep (keep=, --keep)."
+            )
+        own = {PREFIX + name for name in ("status", "action", "reason")}
+        return frozenset(own | {key for key in first if key.startswith(PREFIX)})
 
     def _read(self, line: bytes) -> Record | None:
         try:
@@ -707,11 +730,16 @@ class _Lines:
             frame[_STATUS] = frame[_STATUS].where(frame[_STATUS].notna(), "unchecked")
             self._named.update(applying.named_runs(frame))
             plan = cleaning.plan(frame, geo=[])
+            half = plan.half_proved
+            if self._choice.unchecked != "keep":  # then none of these stays
+                plan = replace(plan, half_proved=np.zeros_like(half))
+            self._doubts.update(plan.doubts())
             words = plan.verdicts.astype(object).where(plan.verdicts.notna(), None)
-            for (number, line), record, change, action, reason in zip(
-                chunk, read, plan.change.tolist(), words["action"], words["reason"], strict=True
+            for (number, line), record, change, action, reason, doubt in zip(
+                chunk, read, plan.change.tolist(), words["action"], words["reason"], half.tolist(), strict=True
             ):
                 change = GEO_BLANKED if change == NO_GEO else change  # that is seen in the record itself
+                change = UNCHECKED if doubt and self._choice.unchecked != "keep" else change
                 own = None if record is None else self._choice.settled(change, action, reason, "records")
                 yield number, line, record, _NOTHING, own
 
@@ -739,8 +767,9 @@ class _Lines:
                 for change in changes:
                     self._tell(number, change, log)
         counts = _table(self._counted)
-        _warn(counts, {}, INVALID if self._warned else None)
-        return CleanFile(self._output, counts, runs, _unchecked(counts), _rows(counts, self._choice.mode), self._named)
+        _warn(counts, {}, INVALID if self._warned else None, self._doubts)
+        unproved = _unchecked(counts) or bool(self._doubts)
+        return CleanFile(self._output, counts, runs, unproved, _rows(counts, self._choice.mode), self._named)
 
     def _unread(self, number: int, line: bytes, log: Any) -> bytes:
         """Return what is written for a line that could not be read."""

@@ -91,12 +91,13 @@ class DaskFrameAccessor:
         frames.refuse_existing(self._data._meta, prefix, overwrite)
         surveyed: list[Part] = []
         run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, surveyed)
+        self._warn_of_more(column, type)
         if run is None:
             if not reuse and not any(part.invalid for part in surveyed):  # they were named already
                 asking.warn(asking.NOTHING_SENT.format(column))
-            return self._with(column, asking.source_of(reuse), prefix)
+            return self._with(column, asking.source_of(reuse), prefix, overwrite)
         asking.wait(run, timeout, display)
-        return self._joined(column, run, prefix, display)
+        return self._joined(column, run, prefix, overwrite, display)
 
     def submit(
         self,
@@ -111,6 +112,7 @@ class DaskFrameAccessor:
     ) -> Run:
         """Compute the ID column, start a check in the background and return its `Run`; see `check`."""
         run, reuse = self._begin(column, type, client, label, on_invalid, fresh, max_age, [])
+        self._warn_of_more(column, type)
         if run is None:
             raise InputError((asking.ALL_FRESH if reuse else asking.NOTHING_TO_SUBMIT).format(column))
         return run.start()
@@ -136,7 +138,7 @@ class DaskFrameAccessor:
         display = Display.choose()
         if not partial:
             asking.wait(run, timeout, display)
-        return self._joined(column, run, prefix, display)
+        return self._joined(column, run, prefix, overwrite, display)
 
     def problems(self, column: Hashable) -> dd.DataFrame:
         """List, lazily, the rows whose value is no ID: `value`, `problem`, `advice`, `row` within the partition."""
@@ -169,6 +171,10 @@ class DaskFrameAccessor:
 
     # ----------------------------------------------------------------- steps
 
+    def _warn_of_more(self, column: Hashable, type: str | None) -> None:
+        if type is None:
+            frames.warn_of_more(self._data.columns, column)
+
     def _rows(self, status: str, prefix: str) -> dd.DataFrame:
         meta = frames.rows(self._data._meta, status, prefix)
         return self._data.map_partitions(frames.rows, status, prefix, meta=meta)
@@ -198,27 +204,25 @@ class DaskFrameAccessor:
             max_age=max_age,
         )
 
-    def _joined(self, column: Hashable, run: Run, prefix: str, display: Display) -> dd.DataFrame:
+    def _joined(self, column: Hashable, run: Run, prefix: str, overwrite: bool, display: Display) -> dd.DataFrame:
         snapshot = run.snapshot()
         asking.warn_unproved(snapshot)
         source = run.source()
         display.close(snapshot)
-        return self._with(column, source, prefix)
+        return self._with(column, source, prefix, overwrite)
 
-    def _with(self, column: Hashable, source: Source | None, prefix: str) -> dd.DataFrame:
+    def _with(self, column: Hashable, source: Source | None, prefix: str, overwrite: bool) -> dd.DataFrame:
         if source is not None and source.lost:
             asking.warn(
                 f"{len(source.lost):,} batches of earlier runs, which are reused, are gone or were changed: rows of "
                 "theirs stay unchecked. Run check with max_age= again, and they are sent."
             )
         blank = verdicts.join(_NO_IDS, []) if source is None else source.blank()
-        return self._data.map_partitions(
-            _with_verdicts,
-            column,
-            prefix,
-            source,
-            meta=frames.attach(self._data._meta.copy(), blank, prefix),
-        )
+        data = self._data
+        if overwrite:
+            data = data.drop(columns=frames.outdated(data._meta, prefix))
+        meta = frames.attach(data._meta.copy(), blank, prefix)
+        return data.map_partitions(_with_verdicts, column, prefix, source, meta=meta)
 
 
 # --------------------------------------------------------------------------- what is called on each partition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, overload
@@ -263,7 +263,13 @@ def join(
         return _join_saved(data, column, run, sent, prefix, overwrite)
     if sent is not None:
         raise InputError("sent= is for a result file. This run knows itself which IDs were sent; leave it out.")
-    runs = dict(column) if isinstance(column, Mapping) and run is None else {column: run}
+    if isinstance(column, Mapping) and run is not None:
+        raise InputError("A dict of columns brings its runs with it: join({'id': run, 'author_id': run_of_authors}).")
+    if isinstance(column, list | set):
+        raise InputError(
+            f"A column is one label, not a {column.__class__.__name__}. For several give a dict with their runs."
+        )
+    runs = dict(column) if isinstance(column, Mapping) else {column: run}
     types = {name: JobType(asking.refuse_no_run(each).type) for name, each in runs.items()}
     if isinstance(column, Mapping):
         wanted = questions.questions(data, types, None, references)
@@ -352,7 +358,7 @@ def _join_saved(
     else:
         left = len(id_rules.distinct(ids.values[table["status"].eq("compliant").to_numpy()]))
         asking.warn_given(left, f"{file.name} is the whole result, and that sent= is what was uploaded")
-    return attach(checked, table, prefix)
+    return attach(_renewed(checked, prefix, overwrite), table, prefix)
 
 
 # --------------------------------------------------------------------------- steps
@@ -427,10 +433,20 @@ def _joined(
     table = _answered(asked, answering, snapshots, len(checked))
     for snapshot, display in zip(snapshots.values(), displays, strict=False):
         display.close(replace(snapshot, stage="joined") if snapshot.state == "done" else snapshot)
-    if overwrite and isinstance(checked, pd.DataFrame):  # what an earlier check added beyond this is no longer true
-        stale = {prefix + name for name in _added_by_any(checked)}
-        checked = checked.drop(columns=[label for label in checked.columns if geo.said(label) in stale])
-    return attach(checked, table, prefix)
+    return attach(_renewed(checked, prefix, overwrite), table, prefix)
+
+
+def _renewed(checked: pd.DataFrame | pd.Series, prefix: str, overwrite: bool) -> pd.DataFrame | pd.Series:
+    return (
+        checked.drop(columns=outdated(checked, prefix)) if overwrite and isinstance(checked, pd.DataFrame) else checked
+    )
+
+
+def outdated(checked: pd.DataFrame, prefix: str) -> list[Hashable]:
+    """Return the columns that an earlier check added beyond those of every check, which a new one makes untrue."""
+    names = [combined.CAUSE, combined.REFERENCES, *combined.part_names(checked.columns)]
+    labels = {prefix + name for name in names}
+    return [label for label in checked.columns if geo.said(label) in labels]
 
 
 def _answered(
@@ -481,28 +497,29 @@ def _warn_unheard(
             asking.warn_lost(rows - snapshots[kind].unproved)
 
 
-def _added_by_any(checked: pd.DataFrame) -> list[str]:
-    return [combined.CAUSE, combined.REFERENCES, *combined.part_names(checked.columns)]
-
-
 def _warn_of_more(data: pd.DataFrame | pd.Series, wanted: Sequence[Question]) -> None:
+    if isinstance(data, pd.DataFrame) and wanted[0].type is None:
+        warn_of_more(data.columns, wanted[0].column, any(question.kind is not None for question in wanted))
+
+
+def warn_of_more(labels: Iterable[Hashable], column: Hashable, referring: bool = False) -> None:
     """Say that posts alone may not be enough, if the data could tell more and nobody said that posts are meant."""
-    if isinstance(data, pd.Series) or wanted[0].type is not None:
-        return
-    ids = [label for label in data.columns if "id" in str(label).lower()]
-    authors = [label for label in ids if id_rules.names_users(label)]
-    retweeted = [label for label in ids if combined.kind_of(label) == "retweeted" and label not in authors]
-    if retweeted and all(question.kind is None for question in wanted):
+    ids = [label for label in labels if "id" in str(label).lower() and label != column]
+    users = [label for label in ids if id_rules.names_users(label)]
+    authors = [label for label in users if combined.kind_of(label) is None]  # whom a post answers did not write it
+    retweeted = [label for label in ids if combined.kind_of(label) == "retweeted" and label not in users]
+    if retweeted and not referring:
         asking.warn(
             f"Column {retweeted[0]!r} seems to say what the rows retweet, and a stored retweet of a deleted post has "
-            f"to go, too. To ask about that: references=[{retweeted[0]!r}]. type='tweets' says that it is not meant."
+            f"to go, too. To ask about that: references=[{retweeted[0]!r}] for a pandas DataFrame, --references "
+            f"{retweeted[0]} on the command line. type='tweets' (--type tweets) says that it is not meant."
         )
     if authors:
         # What others saw of X's results conflicts: https://github.com/Kudusch/twCompliance ("for complete data")
         asking.warn(
             "X may not list posts whose author's account is gone, and these would read as compliant. To ask about "
-            f"both: check({{{wanted[0].column!r}: 'tweets', {authors[0]!r}: 'users'}}), or xcompliance "
-            "check --author on the command line. type='tweets' says that posts alone are meant."
+            f"both: check({{{column!r}: 'tweets', {authors[0]!r}: 'users'}}) for a pandas DataFrame, --author "
+            f"{authors[0]} on the command line. type='tweets' (--type tweets) says that posts alone are meant."
         )
 
 

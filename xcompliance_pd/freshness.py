@@ -32,6 +32,7 @@ from .protocol import JobType
 from .results import judged
 
 TOLERANCE = 300.0  # seconds that the service's clock may be ahead of ours
+_AGE_MAX = 100 * 366 * 86_400.0  # seconds
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NAMES = (("d", "day"), ("h", "hour"), ("min", "minute"), ("s", "second"))
 _AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(?:(s|sec|seconds?)|(min|minutes?)|(h|hours?)|(d|days?)|(w|weeks?))")
@@ -49,8 +50,8 @@ def seconds(max_age: object) -> float:
     Raises
     ------
     InputError
-        It is something else, or not longer than nothing. A bare number names no unit, and "m" could be minutes or
-        months, so both are refused.
+        It is something else, not longer than nothing, or longer than 100 years. A bare number names no unit, and "m"
+        could be minutes or months, so both are refused.
 
     Examples
     --------
@@ -64,10 +65,10 @@ def seconds(max_age: object) -> float:
         found = float(match[1]) * _SECONDS[unit]
     elif isinstance(max_age, timedelta):  # a pandas.Timedelta is one
         found = max_age.total_seconds()
-    if found is None or not found > 0:
+    if found is None or not 0 < found <= _AGE_MAX:
         raise InputError(
             f"max_age={str(max_age)[:40]!r} tells no age. Give a number and a unit, s, min, h, d or w: "
-            "max_age='24h', max_age='7d'; or a pandas.Timedelta. It must be more than nothing."
+            "max_age='24h', max_age='7d'; or a pandas.Timedelta. It must be more than nothing, and at most 100 years."
         )
     return found
 

@@ -118,7 +118,11 @@ def blanked(cell: Any) -> tuple[Any, bool]:
             raise ValueError("geo data in a text that is no JSON") from None
         return cell, False
     new, found = _blanked(record)
-    return (json.dumps(new, ensure_ascii=cell.isascii()) if new != record else cell), found
+    if new == record:
+        return cell, found
+    text = json.dumps(new, ensure_ascii=cell.isascii())
+    # Half of a character, which only an escape can write, cannot stand in a text as it is.
+    return (json.dumps(new) if any("\ud800" <= letter <= "\udfff" for letter in text) else text), found
 
 
 def _blanked(record: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -75,15 +75,19 @@ def join(ledger: Ledger, run: RunRecord, ids: IdColumn, part: int | None) -> pd.
         if not len(left):
             break
         whole = _covered(ledger, run, batch)
-        place = verdicts.locate(whole.ids, left)
-        own = left[place >= 0]
-        if len(own):
-            about = verdicts.locate(own, whole.findings["id"].to_numpy()) >= 0
-            found.append(
-                Covered(own, whole.findings[about].reset_index(drop=True), whole.proved, whole.checked_at, whole.run)
-            )
-        left = left[place < 0]
-    return verdicts.join(ids, [*found, *again(ledger, run.reused, left, strict=True)])
+        own = left[verdicts.locate(whole.ids, left) >= 0]
+        if not len(own):
+            continue
+        spot = verdicts.locate(own, whole.findings["id"].to_numpy())
+        findings = whole.findings[spot >= 0].reset_index(drop=True)
+        found.append(Covered(own, findings, whole.proved, whole.checked_at, whole.run))
+        # Where this batch proves nothing, another that holds the ID, too, may list it or prove its absence.
+        settled = own if whole.proved else id_rules.distinct(own[spot[spot >= 0]])
+        left = left[verdicts.locate(settled, left) < 0]
+    unseen = left[
+        verdicts.locate(id_rules.distinct(np.concatenate([left[:0], *(part.ids for part in found)])), left) < 0
+    ]
+    return verdicts.join(ids, [*found, *again(ledger, run.reused, unseen, strict=True)])
 
 
 def decided(ledger: Ledger, run: RunRecord, batch: Batch) -> Ints:

@@ -103,7 +103,9 @@ def check(
     display = Display.choose()
     frames.refuse_existing(file.head(), PREFIX, overwrite)
     run, source = _checked(file, column, display, type, client, label, fresh, max_age)
-    return _joined(file, column, wanted, run, source, display)
+    if type is None:
+        frames.warn_of_more(file.head().columns, column)
+    return _joined(file, column, wanted, run, source, display, overwrite)
 
 
 def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: bool, partial: bool) -> Outcome:
@@ -114,7 +116,7 @@ def join(file: Parquet, column: str, wanted: Wanted, run: Run, *, overwrite: boo
     id_rules.parse(next(file.column(column)), column)  # before waiting for what would be of no use to it
     if not partial:
         asking.wait(run, None, display)
-    return _joined(file, column, wanted, run, run.source(), display)
+    return _joined(file, column, wanted, run, run.source(), display, overwrite)
 
 
 def clean(
@@ -216,7 +218,13 @@ def _tables(file: Parquet, column: str, source: Source | None, tally: _Tally) ->
 
 
 def _joined(
-    file: Parquet, column: str, wanted: Wanted, run: Run | None, source: Source | None, display: Display
+    file: Parquet,
+    column: str,
+    wanted: Wanted,
+    run: Run | None,
+    source: Source | None,
+    display: Display,
+    overwrite: bool,
 ) -> Outcome:
     snapshot = None if run is None else run.snapshot()
     if snapshot is not None:
@@ -229,7 +237,8 @@ def _joined(
                 pass
         else:
             with files.replacing(Path(wanted.output)) as output:
-                file.write(output, tables, column, wanted.excel_safe)
+                without = frames.outdated(file.head(), PREFIX) if overwrite else ()
+                file.write(output, tables, column, wanted.excel_safe, frozenset(map(str, without)))
     except (InputError, KeyboardInterrupt) as error:
         error.run_id = None if run is None else run.id  # type: ignore[union-attr]  # for the command line
         raise

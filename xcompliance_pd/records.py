@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from . import geo
-from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, REDACTED, UNCHECKED, UNKNOWN
+from .cleaning import CHANGES, DROPPED, GEO_BLANKED, INVALID, KEPT, NO_GEO, REDACTED, REHYDRATE, UNCHECKED, UNKNOWN
 from .protocol import ID_MAX, JobType
 from .splice import CUT, NULL, Add, Edit, Only, Path, Put, spliced
 
@@ -215,16 +215,10 @@ def read(line: bytes, column: str | None = None, row: JobType = JobType.TWEETS) 
     >>> read(b'{"post": 21, "n": 1}', "post").stored[0].id
     21
     """
-    try:
-        text = line.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object)
-    except RecursionError:
-        raise ValueError("too deep") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
+    text, value = parsed(line)
     if column is not None:
         stored = _row(value, (), column, row is JobType.USERS)
-        return Record(text, value, [stored, *_included(value)], True, frozenset({column}))
+        return Record(text, value, [stored, *_included(value, [stored])], True, frozenset({column}))
     found: list[Stored] = []
     data = value.get("data")
     if _has_id(value) and isinstance(data, list | dict):
@@ -238,7 +232,30 @@ def read(line: bytes, column: str | None = None, row: JobType = JobType.TWEETS) 
         found.append(_row(data, ("data",)))
     elif not _is_page(value):
         found.append(_row(value, ()))
-    return Record(text, value, [*found, *_included(value)], alone, frozenset({"id", "id_str"}))
+    return Record(text, value, [*found, *_included(value, found)], alone, frozenset({"id", "id_str"}))
+
+
+def parsed(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return a line as text and as an object.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON object, or a key stands twice in one.
+
+    Examples
+    --------
+    >>> parsed(b'{"id": "20"}')
+    ('{"id": "20"}', {'id': '20'})
+    """
+    try:
+        text = line.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return text, value
 
 
 def named(records: Iterable[Record]) -> Named:
@@ -355,18 +372,27 @@ def _is_profile(value: Mapping[str, Any]) -> bool:
         return False
     if "username" not in value and "screen_name" not in value:
         return False
-    if "followers_count" not in value and not _PROFILE.issuperset(value):
+    counts = value.get("public_metrics")
+    sure = "followers_count" in value or ("name" in value and _PROFILE.issuperset(value))
+    if not sure or (isinstance(counts, dict) and "retweet_count" in counts):
         raise ValueError("a post or a user")
     return True
 
 
-def _included(value: Mapping[str, Any]) -> list[Stored]:
+def _included(value: Mapping[str, Any], rows: list[Stored]) -> list[Stored]:
     includes = value.get("includes") or {}
     if not isinstance(includes, dict):
         raise ValueError("includes that are no object")
     tweets, users = (list(_only_objects(includes.get(name))) for name in ("tweets", "users"))
-    found = [_post(post, ("includes", "tweets", n), CUT) for n, post in tweets]
-    return found + [_user(user, ("includes", "users", n), CUT) for n, user in users]
+    profiles = [_user(user, ("includes", "users", n), CUT) for n, user in users]
+    # The post that a user has pinned is their own, and that may be all that says whose it is.
+    pinned = {
+        id_of(stored.value.get("pinned_tweet_id")): stored.id
+        for stored in (*rows, *profiles)
+        if stored.is_user and "pinned_tweet_id" in stored.value
+    }
+    found = [_post(post, ("includes", "tweets", n), CUT, pinned_by=pinned.get(_own_id(post))) for n, post in tweets]
+    return found + profiles
 
 
 def _only_objects(values: object) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -395,9 +421,11 @@ def _post(
     *,
     row: bool = False,
     id: int | None = None,
+    pinned_by: int | None = None,
 ) -> Stored:
-    authors = [id_of(value.get("author_id"))]
-    authors += [_own_id(value[key]) for key in ("author", "user") if _has_id(value.get(key))]
+    told = [] if value.get("author_id") is None else [id_of(value["author_id"])]
+    told += [_own_id(value[key]) for key in ("author", "user") if _has_id(value.get(key))]
+    authors = [*told, pinned_by]
     retweeted: list[int | None] = []
     inner: list[Stored] = []
     for place, reference in _only_objects(value.get("referenced_tweets")):
@@ -415,7 +443,7 @@ def _post(
     _mentions(value, path, inner)
     known = tuple(author for author in dict.fromkeys(authors) if author is not None)
     of = tuple(post for post in dict.fromkeys(retweeted) if post is not None)
-    unread = [] if value.get("author_id") is None or id_of(value["author_id"]) is not None else ["author"]
+    unread = ["author"] if None in told else []
     unread += ["retweeted post"] if None in retweeted else []
     return Stored(kind, path, value, id if row else _own_id(value), known, of, remove, row, inner, tuple(unread))
 
@@ -462,9 +490,10 @@ class _Work:
         """Decide about a post or user and, if it stays, about those stored in it."""
         verdict, cause = self._judged(stored)
         change = verdict.change
-        if change == GEO_BLANKED:
+        if change != DROPPED and self._to_scrub(stored, verdict):
             names = [key for key, place in stored.value.items() if place is not None and geo.is_name(key)]
-            change = GEO_BLANKED if names else NO_GEO
+            if change == GEO_BLANKED and not names:
+                change = NO_GEO
             self._scrubbed.add(stored)
             if self._rules.mode != "mark":
                 self.edits.update({(*stored.path, name): NULL for name in names})
@@ -512,7 +541,7 @@ class _Work:
             return self._given, ""
         users, posts = self._known.users, self._known.posts
         own = self._own(stored)
-        others = [(_of(users, author), "author") for author in stored.authors if users is not None]
+        others = self._of_authors(stored)
         others += [(_of(posts, post), "retweeted post") for post in stored.retweeted if posts is not None]
         if stored.id in self._known.orphans and not stored.is_user:
             others.append((_ELSEWHERE, "author"))
@@ -530,7 +559,20 @@ class _Work:
             for told in others:
                 if told[0].change in (UNCHECKED, UNKNOWN):
                     return told
+        for change in (GEO_BLANKED, REHYDRATE):  # the graver first; what X wants of an author, it wants of the posts
+            for told in ((own, ""), *self._of_authors(stored)):
+                if told[0].change == change and own.change in (KEPT, GEO_BLANKED, REHYDRATE):
+                    return told
         return own, ""
+
+    def _of_authors(self, stored: Stored) -> list[tuple[Verdict, str]]:
+        users = self._known.users
+        return [] if users is None else [(_of(users, author), "author") for author in stored.authors]
+
+    def _to_scrub(self, stored: Stored, verdict: Verdict) -> bool:
+        """Whether geo data goes, also from a post that stays because nothing else is known of it."""
+        told = [verdict, *(author for author, _ in self._of_authors(stored))]
+        return any(each.change == GEO_BLANKED for each in told)
 
     def _own(self, stored: Stored) -> Verdict:
         asked = self._known.users if stored.is_user else self._known.posts

@@ -77,8 +77,9 @@ class Runner:
         self._transport = transport
         self._first = poll_interval
         self._max_requests = max_requests
-        self._kept: tuple[str, dict[int, Ints]] = ("", {})  # the IDs of the run that was made last
-        self._held: tuple[str, dict[int, Held]] = ("", {})  # what was read of the run that got results last
+        # By run, of the latest only, for runs of posts and of users go on side by side, each in its own thread:
+        self._kept: dict[str, dict[int, Ints]] = {}  # the IDs of the batches of runs that were just made
+        self._held: dict[str, dict[int, Held]] = {}  # what was read of the batches that got results
         self._resumable_above = resumable_above
         self._plain_only = False  # the service has refused a resumable job
         self._uploads: dict[str, resumable.Upload] = {}  # by job; their URLs are in memory only, too
@@ -88,14 +89,13 @@ class Runner:
 
     def keep(self, run_id: str, batches: Sequence[Ints]) -> None:
         """Keep the IDs of a run that was just made, so that its files need not be read; until it is joined."""
-        self._kept = (run_id, dict(enumerate(batches, 1)))
+        self._kept[run_id] = dict(enumerate(batches, 1))
+        _trim(self._kept)
 
     def drop(self, run_id: str) -> None:
         """Forget what is in memory of a run."""
-        if self._kept[0] == run_id:
-            self._kept = ("", {})
-        if self._held[0] == run_id:
-            self._held = ("", {})
+        self._kept.pop(run_id, None)
+        self._held.pop(run_id, None)
 
     def server_now(self) -> float:
         """Return the server's time: its last Date plus the time since; our own clock before any answer."""
@@ -381,14 +381,13 @@ class Runner:
         run = self._save(run, after)
         if run.batches[-1].last_part:
             return run  # a dataset that came in several parts need not fit into memory
-        if self._held[0] != run.id:
-            self._held = (run.id, {})
-        self._held[1][batch.number] = Held(sent, parsed.findings)
+        self._held.setdefault(run.id, {})[batch.number] = Held(sent, parsed.findings)
+        _trim(self._held)
         return run
 
     def _sent(self, run: RunRecord, batch: Batch) -> Ints:
         """Return the IDs of a batch, after checking that its file still is what was planned."""
-        kept = self._kept[1].get(batch.number) if self._kept[0] == run.id else None
+        kept = self._kept.get(run.id, {}).get(batch.number)
         if kept is None:
             return id_rules.decode(self.ledger.read_ids(run.id, batch))
         self.ledger.check_ids(run.id, batch)
@@ -445,7 +444,7 @@ class Runner:
 
     def covered(self, run: RunRecord) -> list[Covered]:
         """Return what each finished batch says; files are checked again before they are believed."""
-        held = self._held[1] if self._held[0] == run.id else {}
+        held = self._held.get(run.id, {})
         self.drop(run.id)  # whoever asks again is slower, and nobody holds it for good
         return list(outcome.covered(self.ledger, run, held))
 
@@ -462,3 +461,9 @@ class Runner:
             "the rest; check again with fresh=True for a new try.",
             run_id=run.id,
         )
+
+
+def _trim(by_run: dict[str, Any]) -> None:
+    """Leave the latest two runs: as many as one check makes."""
+    for run_id in list(by_run)[:-2]:
+        by_run.pop(run_id, None)

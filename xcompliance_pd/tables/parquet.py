@@ -72,7 +72,14 @@ class Parquet:
                 rows += len(chunk)
         yield _series(held, kind, name, start)
 
-    def write(self, file: BinaryIO, added: Iterator[pd.DataFrame], ids: str, excel_safe: bool = False) -> None:
+    def write(
+        self,
+        file: BinaryIO,
+        added: Iterator[pd.DataFrame],
+        ids: str,
+        excel_safe: bool = False,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
         """Write all rows with further columns, row group by row group.
 
         Parameters
@@ -85,13 +92,16 @@ class Parquet:
             The column of IDs.
         excel_safe : bool
             Put an apostrophe before text that a spreadsheet would take for a formula, but not in the column of IDs.
+        without : frozenset of str
+            Columns of the file that are not written.
         """
         tables = map(_arrow, added)
         first = next(tables)
-        schema = self._with(first.schema)
+        schema = self._with(first.schema, without)
         with pq.ParquetWriter(file, schema, compression=self._compression()) as writer:
             for piece, beside in _side_by_side(self._pieces(), chain([first], tables)):
-                columns = {**_columns(piece), **_columns(beside)}
+                kept = {name: values for name, values in _columns(piece).items() if name not in without}
+                columns = {**kept, **_columns(beside)}
                 if excel_safe:
                     columns = {n: c if n == ids else _guarded(c) for n, c in columns.items()}
                 table = pa.Table.from_arrays(list(columns.values()), schema=schema)
@@ -153,12 +163,12 @@ class Parquet:
             for batch in self._batches(-(-group.num_rows // slices), row_groups=[number]):
                 yield pa.Table.from_batches([batch])
 
-    def _with(self, added: Any) -> Any:
-        """Return the file's schema with further fields; a field of the same name is replaced in its place."""
+    def _with(self, added: Any, without: frozenset[str]) -> Any:
+        """Return the file's schema with further fields, or without; one of the same name is replaced in its place."""
         names = self._schema.names
         if len(set(names)) < len(names):
             raise InputError("Several columns have the same name, which only .csv and .tsv can hold.")
-        fields = {field.name: field for field in chain(self._schema, added)}
+        fields = {field.name: field for field in chain(self._schema, added) if field.name not in without}
         metadata = {key: value for key, value in (self._schema.metadata or {}).items() if key != _SPARK}
         return pa.schema(list(fields.values()), metadata=metadata or None)
 
@@ -190,10 +200,15 @@ def _cleaned(piece: Any, plan: Plan) -> Any:
             raise InputError(f"There is a column {plan.prefix + MARK!r} already. Rename it first.")
         words = pa.DictionaryArray.from_arrays(pa.array(plan.change), pa.array(CHANGES, pa.string()))
         return piece.append_column(plan.prefix + MARK, words)
-    columns = piece.columns
+    columns = [_takeable(column) for column in piece.columns]
     for at, (rows, cells) in plan.rewritten.items():
         place = np.arange(piece.num_rows)
         place[rows] = piece.num_rows + np.arange(len(rows))
+        if _holds_required(columns[at].type):
+            raise InputError(
+                f"Column {piece.schema.field(at).name!r} must lose geo data within its records, and parts of these "
+                "cannot be missing. Write the file again with a schema that allows it."
+            )
         new = pa.array(cells, columns[at].type)
         columns[at] = pa.chunked_array([*columns[at].chunks, new]).unify_dictionaries().take(pa.array(place))
     for at, lost in plan.blank.items():
@@ -204,11 +219,27 @@ def _cleaned(piece: Any, plan: Plan) -> Any:
                     "Write the file again with a schema that allows them."
                 )
             columns[at] = columns[at].take(pa.array(np.arange(piece.num_rows), mask=lost))
-    table = pa.Table.from_arrays(columns, schema=piece.schema)
+    table = pa.Table.from_arrays(columns, names=piece.column_names)
     table = table.filter(pa.array(plan.change != DROPPED))
-    named = zip(table.column_names, table.columns, strict=True)
-    left = [column if name.startswith(plan.prefix) else _forgotten(column) for name, column in named]
+    named = zip(piece.schema, table.columns, strict=True)
+    left = [column if field.name.startswith(plan.prefix) else _forgotten(column) for field, column in named]
+    kinds = piece.schema.types
+    left = [each if each.type == kind else each.cast(kind) for each, kind in zip(left, kinds, strict=True)]
     return pa.Table.from_arrays(left, schema=piece.schema)
+
+
+def _takeable(column: Any) -> Any:
+    """Return a column as a type of which Arrow can take rows."""
+    other = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}.get(str(column.type))
+    return column if other is None else column.cast(other)
+
+
+def _holds_required(type: Any) -> bool:
+    """Whether a part of a record may not be missing: Arrow would put an invented value in its place."""
+    return any(
+        not type.field(n).nullable or _holds_required(type.field(n).type)
+        for n in range(type.num_fields if pa.types.is_struct(type) else 0)
+    )
 
 
 def _forgotten(column: Any) -> Any:
