@@ -609,3 +609,18 @@ def test_the_way_on_after_a_failure_to_write(
     assert main(words) == 0
     assert box.service.requests.total() == asked
     is_the_truth("b.csv", frame, "id", box.expected(frame["id"]))
+
+
+def test_a_reference_whose_name_does_not_tell_is_told(
+    here: Path, box: xc.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """COLUMN=KIND says what the posts of a column are to those of the rows; without it the message shows it."""
+    aim(monkeypatch, box)
+    save(posts(3).assign(parent=posts(3)["id"]), "a.csv")
+    words = ["check", "a.csv", "id", "--type", "tweets", "-o", "b.csv", "--references"]
+    assert main([*words, "parent"]) == 1
+    assert "--references parent=retweeted" in capsys.readouterr().err
+    assert main([*words, "parent=quoted"]) in (0, 3)
+    assert pd.read_csv("b.csv")["compliance_references"].notna().all()
+    assert main([*words[:5], "--author", "id"]) == 1
+    assert "--author names the column of the posts itself" in capsys.readouterr().err

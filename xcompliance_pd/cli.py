@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         nargs="+",
         default=[],
-        help="ask about posts that the rows retweet, quote or reply to, in columns named so",
+        help="ask about posts that the rows retweet, quote or reply to, in columns named so, or COLUMN=quoted",
     )
     check.add_argument("--label", help="a name for the run")
     check.add_argument("--fresh", action="store_true", help="start anew even if an unfinished run could be continued")
@@ -215,13 +215,22 @@ def _check_with(access: client.Client, parsed: argparse.Namespace, data: Table |
         return _finish(parsed, column, pieces.check(data, column, _wanted(parsed), **options))
     if parsed.author and parsed.type == "users":
         raise InputError("--author goes with a column of posts. Leave --type out.")
-    both = {column: "tweets", tables.column(data, parsed.author): "users"} if parsed.author else column
-    references = [tables.column(data, name) for name in parsed.references]
+    author = tables.column(data, parsed.author) if parsed.author else None
+    if parsed.author and author == column:
+        raise InputError("--author names the column of the posts itself. Name the one of their authors.")
+    both = {column: "tweets", author: "users"} if parsed.author else column
+    references = dict(_reference(data, name) for name in parsed.references)
     checked = frames.check(data.frame, both, references=references, **options)
     names = runs(checked).index  # that of posts first, then that of authors, then others that are reused
     asked = [access.open_run(name) for name in names]
     outcome = _written(parsed, data, column, checked, asked[0] if asked else None)
     return _finish(parsed, column, replace(outcome, others=tuple(asked[1:])))
+
+
+def _reference(table: Table, word: str) -> tuple[Any, str | None]:
+    """Return a column, and in which way its posts are referred to if the word says so: COLUMN or COLUMN=KIND."""
+    name, _, kind = word.rpartition("=")
+    return (tables.column(table, name), kind) if kind in combined.KINDS and name else (tables.column(table, word), None)
 
 
 def _apply(parsed: argparse.Namespace) -> int:

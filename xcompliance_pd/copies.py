@@ -332,8 +332,8 @@ def _refuse_runs(own: bool, ask: _Ask) -> None:
     """Refuse to ask about a file that has verdicts, or to guess which of two verdicts is meant."""
     if own and (ask.runs or ask.types or ask.fresh or ask.max_age):
         raise InputError(
-            "The file has verdict columns, and those are taken. Leave runs=, types=, fresh= and max_age= out, or take "
-            f"the columns {PREFIX}... out of the file."
+            "The file has verdict columns, and those are taken. Leave runs=, types=, fresh= and max_age= (--run, "
+            f"--type, --fresh, --max-age) out, or take the columns {PREFIX}... out of the file."
         )
 
 

@@ -533,7 +533,7 @@ def refuse_existing(data: pd.DataFrame | pd.Series, prefix: str, overwrite: bool
     if taken:
         raise InputError(
             f"The columns {', '.join(taken)} exist already. Nothing was sent. "
-            "Use overwrite=True to replace them, or another prefix=."
+            "Use overwrite=True (--overwrite) to replace them, or another prefix=."
         )
 
 

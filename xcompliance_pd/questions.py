@@ -130,7 +130,8 @@ def _reference(data: pd.DataFrame | pd.Series, label: Hashable, kind: str | None
         said = "Its name does not tell" if kind is None else f"{kind!r} is no word for"
         raise InputError(
             f"{said} what the posts of column {label!r} have to do with those of its rows. Say it: "
-            f"references={{{label!r}: 'retweeted'}}, or 'quoted', or 'replied_to'."
+            f"references={{{label!r}: 'retweeted'}}, or 'quoted', or 'replied_to' (on the command line --references "
+            f"{label}=retweeted)."
         )
     return Question(label, JobType.USERS if id_rules.names_users(label) else JobType.TWEETS, kind)
 

@@ -458,7 +458,8 @@ class Runner:
         return JobError(
             f"{len(run.dead)} of {len(run.batches)} batches of {run.id} failed; batch {first.number}"
             f"{job}: {first.reason}. Their rows are unchecked: join(column, run, partial=True) attaches "
-            "the rest; check again with fresh=True for a new try.",
+            "the rest; check again with fresh=True for a new try (on the command line resume --partial, check "
+            "--fresh).",
             run_id=run.id,
         )
 
