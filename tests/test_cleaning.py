@@ -638,3 +638,11 @@ def test_half_a_character_in_a_record_is_no_obstacle():
     left = clean["raw"].iloc[0]
     left.encode()
     assert json.loads(left) == {**json.loads(cell), "geo": None}
+
+
+def test_a_label_that_only_reads_like_a_part_is_none():
+    """Labels of several levels are told apart by what they are, not by how they read."""
+    frame = checked(GEO, lat=(1.0,))
+    frame.columns = pd.MultiIndex.from_tuples([(name, "") for name in frame.columns])
+    frame[("compliance_a", "b_status")] = "unchecked"
+    assert quietly(frame)[("lat", "")].isna().all()

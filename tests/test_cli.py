@@ -556,7 +556,9 @@ def test_a_reference_of_which_nothing_is_known_is_told_by_the_status(
 ) -> None:
     """Exit status 3, also if only what a row refers to is unchecked."""
     ids = posts(2)["id"].tolist()
-    pd.DataFrame({"id": ids[:1], "quoted_id": ids[1:]}).to_csv("a.csv", index=False)
+    pd.DataFrame({"id": ids[:1], "quoted_id": ids[1:], "references": "a column of the user's"}).to_csv(
+        "a.csv", index=False
+    )
     error = f'{{"id":"{ids[1]}","error":"internal_error"}}'
     with xc.Sandbox(findings=[error], dialect="xapi", complete_after=1) as box:
         aim(monkeypatch, box)

@@ -368,9 +368,9 @@ def wanted(verdicts: pd.DataFrame) -> npt.NDArray[np.int8]:
 def _half_proved(frame: pd.DataFrame, prefix: str, change: npt.NDArray[np.int8]) -> Mask:
     """Return which rows need something else than to go, while a part of them is unchecked or invalid."""
     found = np.zeros(len(frame), dtype=np.bool_)
-    for name in map(geo_rules.said, frame.columns):  # the column that a part is of may be gone
+    for at, name in enumerate(map(geo_rules.said, frame.columns)):  # the column that a part is of may be gone
         if name.startswith(prefix) and name.endswith("_status"):
-            found |= frame[name].astype(object).isin(["unchecked", "invalid"]).to_numpy()
+            found |= frame.iloc[:, at].astype(object).isin(["unchecked", "invalid"]).to_numpy()
     return found & np.isin(change, (GEO_BLANKED, REHYDRATE, UNKNOWN))
 
 

@@ -321,8 +321,9 @@ def _written(parsed: argparse.Namespace, table: Table, column: Any, checked: pd.
         error.run_id = next(iter(runs), None) if run is None else run.id
         raise
     unchecked = checked.loc[checked["compliance_status"] == "unchecked", column].notna().any()
-    if combined.REFERENCES in (name.removeprefix(asking.PREFIX) for name in map(str, checked.columns)):
-        unchecked |= combined.refers_to(checked[asking.PREFIX + combined.REFERENCES], "unchecked", combined.KINDS).any()
+    referring = asking.PREFIX + combined.REFERENCES
+    if referring in checked.columns:
+        unchecked |= combined.refers_to(checked[referring], "unchecked", combined.KINDS).any()
     return Outcome(summary(checked), len(checked), not runs.empty, bool(unchecked), run, checked, notes)
 
 
