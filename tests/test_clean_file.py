@@ -922,7 +922,10 @@ def test_columns_of_views_lose_rows_and_cells(here: Path) -> None:
         "compliance_action": pa.array([None, "delete", "delete"]),
         "compliance_reason": pa.array([None, "deleted", "scrub_geo"]),
     }
-    pq.write_table(pa.table(columns), "a.parquet")
+    try:
+        pq.write_table(pa.table(columns), "a.parquet")
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this version of Arrow writes no views to Parquet, so no file has them")
     before = pq.read_table("a.parquet")
     xc.clean_file("a.parquet", "b.parquet")
     after = pq.read_table("b.parquet")
